@@ -1,0 +1,71 @@
+import { PACKAGED_MODEL, PACKAGED_WEIGHTS, packagedWeightsPath, rememberedSha256 } from "./cache";
+import type { HfConfig } from "./config";
+import { openGguf } from "./gguf";
+import { ggufConfig, ggufNames, readGgufTensor } from "./ggufModel";
+import { ggufTokenizer, type TokenizerFiles } from "./ggufTokenizer";
+
+/** A model's weights under their Hugging Face names, read one by one. */
+export interface ModelTensors {
+  names(): string[];
+  /** Row-major; [out, in] for a matrix. */
+  shape(name: string): number[];
+  read(name: string): Promise<Float32Array>;
+}
+
+/** Everything that makes a model, wherever it came from. */
+export interface ModelFiles {
+  name: string;
+  config: HfConfig;
+  /** generation_config.json, or {} where there is none. */
+  generationConfig: Record<string, unknown>;
+  tensors: ModelTensors;
+  tokenizer: TokenizerFiles;
+  /** Changes whenever the weights do: a SHA-256 of the files' own sums. */
+  fingerprint: string;
+}
+
+export interface OpenModelOptions {
+  /** Branch, tag or commit of a hub repository. Default `main`. */
+  revision?: string;
+  /** For a private or gated repository. Default `$HF_TOKEN`. */
+  token?: string;
+}
+
+/**
+ * Opens a model without loading its weights.
+ * @param idOrPath `PACKAGED_MODEL`, a folder in Hugging Face's layout, a `.gguf` file, or a hub id `owner/name`
+ */
+export async function openModel(idOrPath: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
+  if (idOrPath === PACKAGED_MODEL) return openPackaged();
+  return openGgufModel(idOrPath);
+}
+
+async function openPackaged(): Promise<ModelFiles> {
+  const path = packagedWeightsPath();
+  const sum = await rememberedSha256(path);
+  if (sum !== PACKAGED_WEIGHTS.sha256) throw new Error(`${path} is damaged: its SHA-256 is ${sum}, not ${PACKAGED_WEIGHTS.sha256}. Delete it and run \`npm start\` or \`npm test\`.`);
+  return { ...(await openGgufModel(path)), name: PACKAGED_MODEL };
+}
+
+async function openGgufModel(path: string): Promise<ModelFiles> {
+  const gguf = openGguf(path);
+  const config = ggufConfig(gguf);
+  const names = ggufNames(config);
+  const place = (name: string): string => {
+    const ggufName = names.get(name);
+    if (!ggufName || !gguf.tensors.has(ggufName)) throw new Error(`${path} has no tensor ${name}.`);
+    return ggufName;
+  };
+  return {
+    name: String(gguf.metadata.get("general.name") ?? path),
+    config,
+    generationConfig: { bos_token_id: config.bos_token_id, eos_token_id: config.eos_token_id, pad_token_id: config.pad_token_id },
+    tensors: {
+      names: () => [...names.keys()],
+      shape: (name) => gguf.tensors.get(place(name))!.shape,
+      read: async (name) => readGgufTensor(gguf, config, name, place(name)),
+    },
+    tokenizer: ggufTokenizer(gguf),
+    fingerprint: await rememberedSha256(path),
+  };
+}

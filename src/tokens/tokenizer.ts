@@ -1,0 +1,115 @@
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import path from "node:path";
+
+/** One turn of a chat. */
+export interface Message {
+  role: "system" | "user" | "assistant" | (string & {});
+  content: string;
+}
+
+/** What is used of the class of @huggingface/transformers, whose own declarations are heavy to check in a notebook's every cell. */
+interface PreTrainedTokenizer {
+  bos_token_id?: number;
+  eos_token_id?: number;
+  pad_token_id?: number;
+  encode(text: string, options: { add_special_tokens: boolean }): number[];
+  decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
+  get_vocab(): Map<string, number>;
+  apply_chat_template(messages: Message[], options: { tokenize: false; add_generation_prompt: boolean }): string;
+}
+
+interface TransformersModule {
+  PreTrainedTokenizer: new (tokenizerJson: object, tokenizerConfig: object) => PreTrainedTokenizer;
+}
+
+/** A Hugging Face tokenizer: text to ids and back, and the model's chat template. */
+export class Tokenizer {
+  readonly vocabSize: number;
+  readonly bosTokenId: number | null;
+  readonly eosTokenId: number | null;
+  /** The padding token's id, or where the files name none, the end token's. */
+  readonly padTokenId: number | null;
+  /** The Jinja template that renders a chat, or null where the files have none. */
+  readonly chatTemplate: string | null;
+  /** SHA-256 of tokenizer.json and the chat template: two tokenizers with the same one give the same ids. */
+  readonly fingerprint: string;
+  private readonly inner: PreTrainedTokenizer;
+  private readonly knownIds: Set<number>;
+  private readonly files: { tokenizerJson: Record<string, unknown>; tokenizerConfig: Record<string, unknown> };
+
+  /** @param files tokenizer.json and tokenizer_config.json, parsed; `ModelFiles.tokenizer` is such a pair */
+  constructor(files: { tokenizerJson: Record<string, unknown>; tokenizerConfig: Record<string, unknown> }) {
+    // Loaded on first use: the library brings ONNX Runtime along and takes 0.2 s.
+    const transformers = require("@huggingface/transformers") as TransformersModule;
+    const config = plainConfig(files.tokenizerConfig);
+    this.files = files;
+    this.inner = new transformers.PreTrainedTokenizer({ ...files.tokenizerJson, pre_tokenizer: unicodeDigits(files.tokenizerJson.pre_tokenizer) }, config);
+    this.knownIds = new Set(this.inner.get_vocab().values());
+    this.vocabSize = this.knownIds.size;
+    this.bosTokenId = this.inner.bos_token_id ?? null;
+    this.eosTokenId = this.inner.eos_token_id ?? null;
+    this.padTokenId = this.inner.pad_token_id ?? this.eosTokenId;
+    this.chatTemplate = chatTemplateOf(config.chat_template);
+    this.fingerprint = createHash("sha256").update(JSON.stringify(files.tokenizerJson)).update("\0").update(this.chatTemplate ?? "").digest("hex");
+  }
+
+  /** Ids of a text. Special tokens written out in it (`<|im_end|>`) become their ids; none is added unless asked. */
+  encode(text: string, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): number[] {
+    if (typeof text !== "string") throw new TypeError(`encode takes a string, not ${text === null ? "null" : typeof text}.`);
+    return this.inner.encode(text, { add_special_tokens: addSpecialTokens });
+  }
+
+  /** Text of ids; an id that the vocabulary lacks is left out, as Python's tokenizers do. */
+  decode(ids: ArrayLike<number>, { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {}): string {
+    const known = Array.from(ids).filter((id) => this.knownIds.has(id));
+    if (known.length === 0) return "";
+    const cleanUp = this.files.tokenizerConfig.clean_up_tokenization_spaces === true;
+    return this.inner.decode(known, { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: cleanUp });
+  }
+
+  /** `decode` for each sequence. */
+  batchDecode(sequences: ArrayLike<number>[], options: { skipSpecialTokens?: boolean } = {}): string[] {
+    return sequences.map((ids) => this.decode(ids, options));
+  }
+
+  /**
+   * Renders a chat as one string by the model's template.
+   * @throws when the tokenizer has no template, the messages are malformed, or the template refuses them
+   */
+  applyChatTemplate(messages: Message[], { addGenerationPrompt = false }: { addGenerationPrompt?: boolean } = {}): string {
+    if (this.chatTemplate === null) throw new Error("This tokenizer has no chat template: it belongs to a base model. Take an instruct model, or set chat_template in its tokenizer_config.json.");
+    messages.forEach((message, index) => {
+      if (typeof message?.role !== "string" || typeof message.content !== "string") throw new TypeError(`Message ${index} of the chat needs a role and a content, both strings; it is ${JSON.stringify(message)}.`);
+    });
+    return this.inner.apply_chat_template(messages, { tokenize: false, add_generation_prompt: addGenerationPrompt });
+  }
+
+  /** Writes tokenizer.json and tokenizer_config.json (the chat template in it) into an existing folder, as Python's AutoTokenizer reads them. */
+  async save(dir: string): Promise<void> {
+    await writeFile(path.join(dir, "tokenizer.json"), JSON.stringify(this.files.tokenizerJson, null, 2));
+    await writeFile(path.join(dir, "tokenizer_config.json"), `${JSON.stringify(this.files.tokenizerConfig, null, 2)}\n`);
+  }
+}
+
+/** Python may write a named token as an object with its content; the JavaScript class wants `__type` there, or the plain string. */
+function plainConfig(config: Record<string, unknown>): Record<string, unknown> {
+  const plain = (value: unknown): unknown => (typeof (value as { content?: unknown } | null)?.content === "string" ? (value as { content: string }).content : value);
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key, key.endsWith("_token") ? plain(value) : value]));
+}
+
+/** A file may hold several named templates; chats use the one called default. */
+function chatTemplateOf(template: unknown): string | null {
+  if (typeof template === "string") return template;
+  if (!Array.isArray(template)) return null;
+  const named = template as { name: string; template: string }[];
+  return named.find(({ name }) => name === "default")?.template ?? null;
+}
+
+/** The JavaScript `Digits` step knows ASCII digits only, Python's all of Unicode's: the same split, written as an expression. */
+function unicodeDigits(step: unknown): unknown {
+  const node = step as { type?: string; individual_digits?: boolean; pretokenizers?: unknown[] } | null;
+  if (node?.type === "Sequence") return { ...node, pretokenizers: node.pretokenizers?.map(unicodeDigits) };
+  if (node?.type === "Digits") return { type: "Split", pattern: { Regex: node.individual_digits ? "\\p{N}" : "\\p{N}+" }, behavior: "Isolated", invert: false };
+  return step;
+}
