@@ -1,0 +1,84 @@
+import { posix } from "node:path";
+import type { SourceCell } from "./percent";
+
+export type Edition = "student" | "solution";
+
+/** Where each edition lies, relative to the project's root; imports are rewritten from `notebooks/source` to there. */
+export const folderOf = { source: "notebooks/source", student: "notebooks", solution: "notebooks/solutions" } as const;
+
+const begin = /^\s*\/\/ BEGIN SOLUTION(?::?\s+(.*))?$/;
+const stub = /^\s*\/\/ STUDENT EDITION\s*$/;
+const end = /^\s*\/\/ END SOLUTION\s*$/;
+
+/**
+ * The text of every cell in one edition.
+ *
+ * Student: the lines between `// BEGIN SOLUTION: what to do` and `// END SOLUTION` become `todo("what to do");`, or, where
+ * the block has a `// STUDENT EDITION` line, the lines after it without their comment marks.
+ * Solution: the block stays with its marks (nbgrader reads them), without its student lines.
+ */
+export function editionCells(cells: SourceCell[], edition: Edition, name = "the source"): SourceCell[] {
+  const texts = cells.map((cell) => {
+    if (cell.kind === "markdown") return cell.text;
+    return rewriteImports(replaceSolutions(cell, edition, name), folderOf[edition]);
+  });
+  if (edition === "student") importTodo(texts, cells);
+  return cells.map((cell, index) => ({ ...cell, text: texts[index] }));
+}
+
+function replaceSolutions(cell: SourceCell, edition: Edition, name: string): string {
+  const output: string[] = [];
+  const lines = cell.text.split("\n");
+  let block: { head: string; message: string; line: number; solution: string[]; student: string[] | null } | null = null;
+  lines.forEach((line, offset) => {
+    const at = `${name}:${cell.line + offset + 1}`;
+    const started = begin.exec(line);
+    if (started) {
+      if (block) throw new Error(`${at}: BEGIN SOLUTION inside the solution begun at line ${block.line}.`);
+      block = { head: line, message: started[1] ?? "", line: cell.line + offset + 1, solution: [], student: null };
+    } else if (end.test(line)) {
+      if (!block) throw new Error(`${at}: END SOLUTION without its BEGIN SOLUTION.`);
+      if (edition === "solution") output.push(block.head, ...block.solution, line);
+      else output.push(...(block.student ?? [todoLine(block.head, block.message)]));
+      block = null;
+    } else if (block && stub.test(line)) {
+      block.student = [];
+    } else if (block?.student) {
+      block.student.push(line.replace(/^(\s*)\/\/ ?/, "$1"));
+    } else {
+      (block?.solution ?? output).push(line);
+    }
+  });
+  const open = block as { line: number } | null;
+  if (open) throw new Error(`${name}:${open.line}: BEGIN SOLUTION without an END SOLUTION in the same cell.`);
+  return output.join("\n");
+}
+
+function todoLine(head: string, message: string): string {
+  const indent = /^\s*/.exec(head)![0];
+  return `${indent}todo(${message === "" ? "" : JSON.stringify(message)});`;
+}
+
+/** The student edition calls `todo` where the source does not: it joins the names imported from the library. */
+function importTodo(texts: string[], cells: SourceCell[]): void {
+  const code = texts.filter((_, index) => cells[index].kind === "code").join("\n");
+  const imported = /import\s*\{[^}]*\btodo\b[^}]*\}\s*from/.test(code);
+  if (imported || !/(^|\n)\s*todo\(/.test(code)) return;
+  const library = /import\s*\{([^}]*?),?\s*\}\s*from\s*(["'][./]+\/src["'])/;
+  const index = texts.findIndex((text, at) => cells[at].kind === "code" && library.test(text));
+  if (index === -1) throw new Error("The student edition needs todo, but no cell imports { … } from \"../../src\".");
+  texts[index] = texts[index].replace(library, (_, names: string, from: string) => {
+    const separator = names.includes("\n") ? ",\n  " : ", ";
+    const tail = names.includes("\n") ? ",\n" : " ";
+    return `import {${names.trimEnd()}${separator}todo${tail}} from ${from}`;
+  });
+}
+
+/** Rewrites relative imports written for `notebooks/source` so that they resolve from another folder. */
+export function rewriteImports(code: string, folder: string): string {
+  const specifier = /(\bfrom\s*|\bimport\s*\(\s*|\bimport\s+)(["'])(\.{1,2}\/[^"']*)\2/g;
+  return code.replace(specifier, (_, before: string, quote: string, path: string) => {
+    const moved = posix.relative(folder, posix.join(folderOf.source, path));
+    return `${before}${quote}${moved.startsWith(".") ? moved : `./${moved}`}${quote}`;
+  });
+}

@@ -1,0 +1,65 @@
+import { test } from "node:test";
+import assert from "node:assert/strict";
+import { editionCells, rewriteImports } from "../../scripts/notebooks/editions";
+import { parsePercent } from "../../scripts/notebooks/percent";
+
+const source = `// %%
+import { check, tf } from "../../src";
+// %%
+function twice(x: number): number {
+  // The factor is an integer.
+  // BEGIN SOLUTION: double "x"
+  return 2 * x;
+  // END SOLUTION
+}
+// %%
+let answer = "";
+// BEGIN SOLUTION
+answer = "Because of the answer.";
+// STUDENT EDITION
+// answer = \`
+// write here\`;
+// END SOLUTION
+`;
+const texts = (edition: "student" | "solution") => editionCells(parsePercent(source), edition).map((cell) => cell.text);
+
+test("the student edition has a todo in place of the solution and keeps the comments before it", () => {
+  const [imports, twice, question] = texts("student");
+  assert.equal(imports, 'import { check, tf, todo } from "../src";');
+  assert.equal(twice, 'function twice(x: number): number {\n  // The factor is an integer.\n  todo("double \\"x\\"");\n}');
+  assert.equal(question, 'let answer = "";\nanswer = `\nwrite here`;');
+});
+
+test("the solution edition keeps the solution between nbgrader's marks", () => {
+  const [imports, twice, question] = texts("solution");
+  assert.equal(imports, 'import { check, tf } from "../../src";');
+  assert.match(twice, /\/\/ BEGIN SOLUTION: double "x"\n {2}return 2 \* x;\n {2}\/\/ END SOLUTION/);
+  assert.equal(question, 'let answer = "";\n// BEGIN SOLUTION\nanswer = "Because of the answer.";\n// END SOLUTION');
+});
+
+test("no line of a solution is left in the student edition", () => {
+  const student = texts("student").join("\n");
+  for (const line of ["return 2 * x;", "Because of the answer."]) assert.ok(!student.includes(line), line);
+});
+
+test("todo joins names imported over several lines", () => {
+  const cells = parsePercent('// %%\nimport {\n  check,\n  tf,\n} from "../../src";\n// BEGIN SOLUTION\nx();\n// END SOLUTION\n');
+  assert.match(editionCells(cells, "student")[0].text, /^import \{\n {2}check,\n {2}tf,\n {2}todo,\n\} from "\.\.\/src";\ntodo\(\);$/);
+});
+
+test("marks that do not match are named by line", () => {
+  const bad = (body: string) => () => editionCells(parsePercent(`// %%\n${body}\n`), "student", "07.ts");
+  assert.throws(bad("// BEGIN SOLUTION\nx"), /07\.ts:2: BEGIN SOLUTION without an END/);
+  assert.throws(bad("x\n// END SOLUTION"), /07\.ts:3: END SOLUTION without its BEGIN/);
+  assert.throws(bad("// BEGIN SOLUTION\n// BEGIN SOLUTION"), /07\.ts:3: BEGIN SOLUTION inside/);
+});
+
+test("imports resolve from the notebook's own folder", () => {
+  const code = 'import { a } from "../../src";\nimport "../../src/x";\nconst b = await import(\'../../data/y\');\nimport fs from "node:fs";';
+  assert.equal(
+    rewriteImports(code, "notebooks"),
+    'import { a } from "../src";\nimport "../src/x";\nconst b = await import(\'../data/y\');\nimport fs from "node:fs";',
+  );
+  assert.equal(rewriteImports(code, "notebooks/solutions"), code);
+  assert.equal(rewriteImports('import { a } from "./own";', "notebooks"), 'import { a } from "./source/own";');
+});
