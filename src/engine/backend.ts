@@ -1,0 +1,126 @@
+import * as util from "node:util";
+import type * as tfjs from "@tensorflow/tfjs";
+import type { DataId, Tensor, TensorInfo, Variable, backend_util } from "@tensorflow/tfjs";
+import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding";
+import { Binding } from "./binding";
+import { ATTR, dtypeNumber } from "./dtypes";
+import type { Attribute } from "./eager";
+
+// tfjs-node 4.22 calls two functions that Node 23 removed from util.
+const legacy = util as unknown as { isNullOrUndefined?: (x: unknown) => boolean; isArray?: (x: unknown) => boolean };
+function restoreUtil(): void {
+  const target = require("util") as typeof legacy;
+  target.isNullOrUndefined ??= (x) => x === null || x === undefined;
+  target.isArray ??= Array.isArray;
+}
+restoreUtil();
+
+/** The one tfjs of this process. */
+export const tf = require("@tensorflow/tfjs") as typeof tfjs;
+const nodeBackend = require("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend") as typeof import("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend");
+require("@tensorflow/tfjs-node-gpu/dist/register_all_kernels");
+
+/** tfjs-node's backend keeps these for itself; they are the seam between tfjs tensors and the binding. */
+interface BackendInternals {
+  getInputTensorIds(tensors: TensorInfo[]): number[];
+  createOutputTensor(metadata: TensorMetadata): Tensor;
+  tensorMap: { has(id: DataId): boolean; get(id: DataId): { values: backend_util.BackendValues | null; id: number } };
+}
+
+export const binding = new Binding();
+
+class TensorFlowBackend extends nodeBackend.NodeJSKernelBackend {
+  constructor() {
+    super(binding, "@tensorflow/tfjs-node-gpu");
+  }
+
+  /** Unlike the stock backend's, this read leaves the event loop free while TensorFlow computes. */
+  override async read(dataId: DataId): Promise<backend_util.BackendValues> {
+    const { tensorMap } = this as unknown as BackendInternals;
+    const info = tensorMap.has(dataId) ? tensorMap.get(dataId) : null;
+    if (!info) throw new Error("The tensor to read is not on the TensorFlow backend (was it disposed?).");
+    return info.values ?? ((await binding.tensorData(info.id)) as backend_util.BackendValues);
+  }
+}
+
+const backend = new TensorFlowBackend();
+const internals = backend as unknown as BackendInternals;
+tf.registerBackend("tensorflow", () => backend, 3);
+tf.setBackend("tensorflow");
+
+/** The binding's id of a tensor, sent to the device first if need be. */
+export function idOf(tensor: TensorInfo): number {
+  return internals.getInputTensorIds([tensor])[0]!;
+}
+
+/** A tfjs tensor, owned by the current scope, around what the binding returned. */
+export function tensorFrom(metadata: TensorMetadata): Tensor {
+  return internals.createOutputTensor(metadata);
+}
+
+// The stock kernel reads the indices back to check their bounds, which cannot be traced and stalls; TensorFlow checks them itself.
+tf.unregisterKernel("GatherV2", "tensorflow");
+tf.registerKernel({
+  kernelName: "GatherV2",
+  backendName: "tensorflow",
+  kernelFunc: ({ inputs, attrs }) => {
+    const { x, indices } = inputs as { x: Tensor; indices: Tensor };
+    const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
+    tf.backend_util.segment_util.collectGatherOpShapeInfo(x, indices, axis, batchDims);
+    return rawOp("GatherV2", [x, indices, tf.scalar(axis, "int32")], {
+      batch_dims: batchDims, Tparams: type(x.dtype), Tindices: type(indices.dtype), Taxis: type("int32"),
+    });
+  },
+});
+
+/** An attribute that names a data type. */
+export function type(dtype: tfjs.DataType): { type: number } {
+  return { type: dtypeNumber(dtype) };
+}
+
+export type RawAttributes = Record<string, boolean | number | string | number[] | { type: number } | { float: number }>;
+
+export function attributesOf(attributes: RawAttributes): Attribute[] {
+  return Object.entries(attributes).map(([name, value]): Attribute => {
+    if (typeof value === "boolean") return { name, type: ATTR.BOOL, value };
+    if (typeof value === "number" || Array.isArray(value)) return { name, type: ATTR.INT, value };
+    if (typeof value === "string") return { name, type: ATTR.STRING, value };
+    return "type" in value ? { name, type: ATTR.TYPE, value: value.type } : { name, type: ATTR.FLOAT, value: value.float };
+  });
+}
+
+/** Runs or records a TensorFlow op by its own name, outside of tfjs's tape: use it inside tf.customGrad. */
+export function rawOps(name: string, inputs: Tensor[], attributes: RawAttributes, numOutputs: number): Tensor[] {
+  return binding.executeOp(name, attributesOf(attributes) as never, internals.getInputTensorIds(inputs), numOutputs).map(tensorFrom);
+}
+
+export function rawOp(name: string, inputs: Tensor[], attributes: RawAttributes): Tensor {
+  return rawOps(name, inputs, attributes, 1)[0]!;
+}
+
+/** Runs or records an op whose first inputs are variables that it changes in place, after `after` is computed. */
+export function updateVariables(name: string, attributes: RawAttributes, variables: Tensor[], inputs: Tensor[], after: Tensor[] = []): void {
+  binding.updateResources(name, attributesOf(attributes), variables.map(idOf), internals.getInputTensorIds(inputs), after.map(idOf));
+}
+
+/** Puts a variable's value into TensorFlow's own memory, where traced functions read and update it in place. */
+export function toResource<T extends Tensor>(variable: T): T {
+  binding.toResource(idOf(variable));
+  return variable;
+}
+
+// tfjs's assign swaps the tensor behind a variable. A variable that compiled functions hold must keep its place: it is written instead.
+const stockAssign = tf.Variable.prototype.assign;
+tf.Variable.prototype.assign = function (this: Variable, value: Tensor): void {
+  const known = internals.tensorMap.has(this.dataId) && internals.tensorMap.get(this.dataId);
+  if (!known || known.values || !binding.isResource(known.id)) return stockAssign.call(this, value as never);
+  if (value.dtype !== this.dtype || !tf.util.arraysEqual(value.shape, this.shape)) {
+    throw new Error(`assign: the variable is ${this.dtype} [${this.shape}], the new value ${value.dtype} [${value.shape}].`);
+  }
+  updateVariables("AssignVariableOp", { dtype: type(this.dtype) }, [this], [value]);
+};
+
+/** Every `tf.variable` alive becomes a resource, so that a trace captures the variable and not its value of the moment. */
+export function keepVariablesInPlace(): void {
+  for (const variable of Object.values(tf.engine().state.registeredVariables)) toResource(variable);
+}

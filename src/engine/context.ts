@@ -1,0 +1,95 @@
+import { availableParallelism } from "node:os";
+import { c, cString, check, nativeView, status, type Pointer } from "./capi";
+import { configProto, parseOpDefinition, type OpDefinition } from "./proto";
+
+export interface Device {
+  /** TensorFlow's full name, such as `/job:localhost/replica:0/task:0/device:GPU:0`. */
+  name: string;
+  type: string;
+}
+
+/**
+ * TensorFlow's eager context and its two executors. Short ops run on the caller's thread. Compiled functions run on
+ * a thread of TensorFlow's own, one at a time and in order: the call returns at once and a read of a result waits.
+ */
+export class Context {
+  readonly handle: Pointer;
+  readonly devices: Device[];
+  /** The device that holds tensors: the first GPU, or null for the CPU. */
+  readonly gpu: Device | null;
+  readonly threads: { intraOp: number; interOp: number };
+  private readonly immediate: Pointer;
+  private readonly background: Pointer;
+  private backgroundBusy = false;
+  private readonly definitions = new Map<string, OpDefinition>();
+  private readonly emptyGraph: Pointer;
+
+  constructor() {
+    const cores = availableParallelism();
+    this.threads = {
+      intraOp: Number(process.env.ALIGNLAB_INTRA_OP_THREADS ?? cores),
+      interOp: Number(process.env.ALIGNLAB_INTER_OP_THREADS ?? Math.min(2, cores)),
+    };
+    const options = c.TFE_NewContextOptions();
+    const config = configProto({ intraOpThreads: this.threads.intraOp, interOpThreads: this.threads.interOp });
+    c.TFE_ContextOptionsSetConfig(options, config, config.length, status);
+    check("TensorFlow configuration");
+    this.handle = c.TFE_NewContext(options, status);
+    check("TensorFlow context");
+    c.TFE_DeleteContextOptions(options);
+    this.devices = this.listDevices();
+    this.gpu = this.devices.find((device) => device.type === "GPU") ?? null;
+    this.immediate = c.TFE_ContextGetExecutorForThread(this.handle);
+    this.background = c.TFE_NewExecutor(true, true, 0);
+    this.emptyGraph = c.TF_NewGraph();
+  }
+
+  private listDevices(): Device[] {
+    const list = c.TFE_ContextListDevices(this.handle, status);
+    check("device list");
+    const devices: Device[] = [];
+    for (let i = 0; i < c.TF_DeviceListCount(list); i++) {
+      devices.push({ name: c.TF_DeviceListName(list, i, status), type: c.TF_DeviceListType(list, i, status) });
+    }
+    c.TF_DeleteDeviceList(list);
+    return devices;
+  }
+
+  /** Runs `enqueue` with the background executor in place: what it executes is queued there. */
+  inBackground(enqueue: () => void): void {
+    c.TFE_ContextSetExecutorForThread(this.handle, this.background);
+    try {
+      this.backgroundBusy = true;
+      enqueue();
+    } finally {
+      c.TFE_ContextSetExecutorForThread(this.handle, this.immediate);
+    }
+  }
+
+  /** Waits until the background thread has run everything queued so far. Errors stay with the results. */
+  waitForBackground(): void {
+    if (!this.backgroundBusy) return;
+    c.TFE_ExecutorWaitForAllPendingNodes(this.background, status);
+    this.backgroundBusy = false;
+    if (c.TF_GetCode(status) !== 0) this.clearBackgroundError();
+  }
+
+  /** After a failure the background thread refuses work until it is told to go on. */
+  clearBackgroundError(): void {
+    c.TFE_ExecutorClearError(this.background);
+  }
+
+  opDefinition(name: string): OpDefinition {
+    let definition = this.definitions.get(name);
+    if (!definition) {
+      const buffer = c.TF_NewBuffer();
+      c.TF_GraphGetOpDef(this.emptyGraph, cString(name), buffer, status);
+      check(`op ${name}`);
+      const [address, length] = new BigUint64Array(nativeView(buffer, 16).slice().buffer);
+      definition = parseOpDefinition(nativeView(Number(address), Number(length)).slice());
+      c.TF_DeleteBuffer(buffer);
+      this.definitions.set(name, definition);
+    }
+    return definition;
+  }
+}

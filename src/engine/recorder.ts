@@ -1,0 +1,273 @@
+import { c, cString, check, status, type Pointer } from "./capi";
+import type { Context } from "./context";
+import { ATTR, int64s, TF } from "./dtypes";
+import { stringList, type Attribute } from "./eager";
+import { newHostTensor, type HostValues } from "./tensors";
+
+/** `float32` computes as written; `bfloat16` casts the operands of matrix products and keeps all else in float32. */
+export type Precision = "float32" | "bfloat16";
+
+/** One output of a node in the graph that is being recorded. */
+export interface GraphOutput {
+  op: Pointer;
+  index: number;
+  /** null while TensorFlow does not know the rank. */
+  shape: number[] | null;
+  dtype: number;
+  recorder: Recorder;
+  /** For a float32 view of a bfloat16 product: the product itself, so that a cast back costs nothing. */
+  narrow?: GraphOutput;
+}
+
+/** A value from outside the trace: a placeholder, and the function that gives the handle at each call. */
+export interface Capture {
+  output: GraphOutput;
+  handle: () => Pointer;
+  release: () => void;
+}
+
+interface ResourceUse {
+  capture: Capture;
+  dtype: number;
+  shape: number[];
+  lastWrite: Pointer | null;
+  readsSinceWrite: Pointer[];
+  value: GraphOutput | null;
+}
+
+const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
+
+/** Packs `TF_Output` structs: an address and a 32-bit index, padded to 16 bytes. */
+export function packOutputs(outputs: readonly GraphOutput[]): Uint8Array {
+  const buffer = new ArrayBuffer(16 * Math.max(1, outputs.length));
+  const addresses = new BigUint64Array(buffer);
+  const indices = new Int32Array(buffer);
+  outputs.forEach((output, i) => {
+    addresses[2 * i] = BigInt(output.op);
+    indices[4 * i + 2] = output.index;
+  });
+  return new Uint8Array(buffer);
+}
+
+/**
+ * Records ops as nodes of a `TF_Graph`; shapes come from TensorFlow's own inference. Reads and writes of resource
+ * variables keep program order: a read runs after the last write, a write after every read and write before it.
+ */
+export class Recorder {
+  readonly graph: Pointer = c.TF_NewGraph();
+  readonly parameters: GraphOutput[] = [];
+  readonly captures: Capture[] = [];
+  readonly effects: Pointer[] = [];
+  /** Values from outside that already have a place in this trace, by their entry. */
+  readonly external = new WeakMap<object, GraphOutput>();
+  nodeCount = 0;
+  private readonly resources = new Map<Pointer, ResourceUse>();
+  private readonly casts = new Map<string, GraphOutput>();
+
+  constructor(
+    private readonly context: Context,
+    readonly precision: Precision,
+  ) {}
+
+  /** Adds a node and returns its operation. Inputs that an op takes as one list are given as an array. */
+  node(name: string, attributes: readonly Attribute[], inputs: readonly (GraphOutput | GraphOutput[])[], control: readonly Pointer[] = []): Pointer {
+    const description = c.TF_NewOperation(this.graph, cString(name), cString(`${name}_${this.nodeCount++}`));
+    for (const input of inputs) {
+      if (Array.isArray(input)) c.TF_AddInputList(description, packOutputs(input), input.length);
+      else c.TF_AddInput(description, { op: input.op, index: input.index });
+    }
+    for (const operation of control) c.TF_AddControlInput(description, operation);
+    for (const attribute of attributes) setNodeAttribute(description, attribute);
+    const operation = c.TF_FinishOperation(description, status);
+    check(name);
+    return operation;
+  }
+
+  output(op: Pointer, index: number): GraphOutput {
+    const at = { op, index };
+    const dtype = c.TF_OperationOutputType(at);
+    const rank = c.TF_GraphGetTensorNumDims(this.graph, at, status);
+    check("shape inference");
+    let shape: number[] | null = rank < 0 ? null : [];
+    if (rank > 0) {
+      const dims = new BigInt64Array(rank);
+      c.TF_GraphGetTensorShape(this.graph, at, dims, rank, status);
+      check("shape inference");
+      shape = Array.from(dims, Number);
+    }
+    return { op, index, shape, dtype, recorder: this };
+  }
+
+  placeholder(dtype: number, shape: readonly number[] | null): GraphOutput {
+    const attributes: Attribute[] = [{ name: "dtype", type: ATTR.TYPE, value: dtype }];
+    if (shape) attributes.push({ name: "shape", type: ATTR.SHAPE, value: shape });
+    return this.output(this.node("Placeholder", attributes, []), 0);
+  }
+
+  parameter(dtype: number, shape: readonly number[]): GraphOutput {
+    const output = this.placeholder(dtype, shape);
+    this.parameters.push(output);
+    return output;
+  }
+
+  constant(shape: readonly number[], dtype: number, values: HostValues): GraphOutput {
+    const tensor = newHostTensor(shape, dtype, values);
+    try {
+      const op = this.node("Const", [
+        { name: "dtype", type: ATTR.TYPE, value: dtype },
+        { name: "value", type: ATTR.TENSOR, value: tensor },
+      ], []);
+      return this.output(op, 0);
+    } finally {
+      c.TF_DeleteTensor(tensor);
+    }
+  }
+
+  capture(dtype: number, shape: readonly number[] | null, handle: () => Pointer, release: () => void): Capture {
+    const capture = { output: this.placeholder(dtype, shape), handle, release };
+    this.captures.push(capture);
+    return capture;
+  }
+
+  private use(resource: Pointer, dtype: number, shape: number[]): ResourceUse {
+    let use = this.resources.get(resource);
+    if (!use) {
+      const capture = this.capture(TF.RESOURCE, null, () => resource, () => undefined);
+      use = { capture, dtype, shape, lastWrite: null, readsSinceWrite: [], value: null };
+      this.resources.set(resource, use);
+    }
+    return use;
+  }
+
+  /** The variable's value at this point of the program. */
+  readResource(resource: Pointer, dtype: number, shape: number[]): GraphOutput {
+    const use = this.use(resource, dtype, shape);
+    if (!use.value) {
+      const op = this.node("ReadVariableOp", [{ name: "dtype", type: ATTR.TYPE, value: dtype }], [use.capture.output], use.lastWrite === null ? [] : [use.lastWrite]);
+      const dims = int64s(shape);
+      c.TF_GraphSetTensorShape(this.graph, { op, index: 0 }, dims, dims.length, status);
+      check("ReadVariableOp");
+      use.readsSinceWrite.push(op);
+      use.value = { op, index: 0, shape, dtype, recorder: this };
+    }
+    return use.value;
+  }
+
+  /** Adds a node that changes `resources` in place, after everything that used them before and after `after`. */
+  writeResources(name: string, attributes: readonly Attribute[], resources: readonly { resource: Pointer; dtype: number; shape: number[] }[], inputs: readonly GraphOutput[], after: readonly GraphOutput[]): Pointer {
+    const uses = resources.map(({ resource, dtype, shape }) => this.use(resource, dtype, shape));
+    const control = new Set<Pointer>(after.map((output) => output.op));
+    for (const use of uses) {
+      if (use.lastWrite !== null) control.add(use.lastWrite);
+      for (const read of use.readsSinceWrite) control.add(read);
+    }
+    const op = this.node(name, attributes, [...uses.map((use) => use.capture.output), ...inputs], [...control]);
+    this.effects.push(op);
+    for (const use of uses) {
+      use.lastWrite = op;
+      use.readsSinceWrite = [];
+      use.value = null;
+    }
+    return op;
+  }
+
+  /** `x` in another dtype; one cast a trace for each value. */
+  cast(x: GraphOutput, dtype: number): GraphOutput {
+    if (x.dtype === dtype) return x;
+    if (x.narrow?.dtype === dtype) return x.narrow;
+    const key = `${x.op}:${x.index}:${dtype}`;
+    let result = this.casts.get(key);
+    if (!result) {
+      const op = this.node("Cast", [
+        { name: "SrcT", type: ATTR.TYPE, value: x.dtype },
+        { name: "DstT", type: ATTR.TYPE, value: dtype },
+        { name: "Truncate", type: ATTR.BOOL, value: false },
+      ], [x]);
+      result = { op, index: 0, shape: x.shape, dtype, recorder: this };
+      this.casts.set(key, result);
+    }
+    return result;
+  }
+
+  /** Records an op as tfjs's kernels call it: a flat list of inputs, attributes that the op may not know. */
+  record(name: string, attributes: readonly Attribute[], inputs: readonly GraphOutput[], numOutputs: number): GraphOutput[] {
+    const definition = this.context.opDefinition(name);
+    let known = attributes.filter((attribute) => definition.attributes.has(attribute.name));
+    let operands = [...inputs];
+    const narrow = this.precision === "bfloat16" && MATRIX_PRODUCTS.has(name) && operands[0]?.dtype === TF.FLOAT;
+    if (narrow) {
+      operands = operands.map((x) => this.cast(x, TF.BFLOAT16));
+      known = known.map((attribute) => (attribute.name === "T" ? { ...attribute, value: TF.BFLOAT16 } : attribute));
+    }
+    const op = this.node(name, known, groupInputs(definition.inputs, known, operands));
+    if (definition.stateful) this.effects.push(op);
+    return Array.from({ length: numOutputs }, (_, i) => {
+      const output = this.output(op, i);
+      return narrow ? { ...this.cast(output, TF.FLOAT), narrow: output } : output;
+    });
+  }
+
+  dispose(): void {
+    c.TF_DeleteGraph(this.graph);
+  }
+}
+
+/** Arranges a flat list of inputs as the op's definition groups them. */
+function groupInputs(declared: readonly { numberAttribute?: string; typeListAttribute?: string }[], attributes: readonly Attribute[], flat: readonly GraphOutput[]): (GraphOutput | GraphOutput[])[] {
+  const grouped: (GraphOutput | GraphOutput[])[] = [];
+  let at = 0;
+  for (const input of declared) {
+    if (input.numberAttribute !== undefined || input.typeListAttribute !== undefined) {
+      const given = attributes.find((attribute) => attribute.name === input.numberAttribute)?.value;
+      const count = typeof given === "number" ? given : flat.length - at - (declared.length - grouped.length - 1);
+      grouped.push(flat.slice(at, at + count));
+      at += count;
+    } else {
+      grouped.push(flat[at++]!);
+    }
+  }
+  return grouped;
+}
+
+function setNodeAttribute(description: Pointer, { name, type, value }: Attribute): void {
+  const at = cString(name);
+  const list = Array.isArray(value) ? (value as number[]) : null;
+  switch (type) {
+    case ATTR.TYPE:
+      if (list) c.TF_SetAttrTypeList(description, at, Int32Array.from(list), list.length);
+      else c.TF_SetAttrType(description, at, value as number);
+      break;
+    case ATTR.BOOL:
+      if (list) c.TF_SetAttrBoolList(description, at, Uint8Array.from(list, Number), list.length);
+      else c.TF_SetAttrBool(description, at, value ? 1 : 0);
+      break;
+    case ATTR.INT:
+      if (list) c.TF_SetAttrIntList(description, at, int64s(list), list.length);
+      else c.TF_SetAttrInt(description, at, value as number);
+      break;
+    case ATTR.FLOAT:
+      if (list) c.TF_SetAttrFloatList(description, at, Float32Array.from(list), list.length);
+      else c.TF_SetAttrFloat(description, at, value as number);
+      break;
+    case ATTR.STRING:
+      if (list) {
+        const { addresses, lengths } = stringList(list);
+        c.TF_SetAttrStringList(description, at, addresses, lengths, list.length);
+      } else {
+        const bytes = typeof value === "string" ? Buffer.from(value) : (value as Uint8Array);
+        c.TF_SetAttrString(description, at, bytes, bytes.length);
+      }
+      break;
+    case ATTR.SHAPE: {
+      const dims = int64s(value as number[]);
+      c.TF_SetAttrShape(description, at, dims, dims.length);
+      break;
+    }
+    case ATTR.TENSOR:
+      c.TF_SetAttrTensor(description, at, value as Pointer, status);
+      check(name);
+      break;
+    default:
+      throw new Error(`Attribute ${name} has kind ${type}, which the recorder does not know.`);
+  }
+}
