@@ -44,7 +44,7 @@ export class Tokenizer {
     const transformers = require("@huggingface/transformers") as TransformersModule;
     const config = plainConfig(files.tokenizerConfig);
     this.files = files;
-    this.inner = new transformers.PreTrainedTokenizer({ ...files.tokenizerJson, pre_tokenizer: unicodeDigits(files.tokenizerJson.pre_tokenizer) }, config);
+    this.inner = new transformers.PreTrainedTokenizer(asPythonSplits(files.tokenizerJson), config);
     this.knownIds = new Set(this.inner.get_vocab().values());
     this.vocabSize = this.knownIds.size;
     this.bosTokenId = this.inner.bos_token_id ?? null;
@@ -106,10 +106,38 @@ function chatTemplateOf(template: unknown): string | null {
   return named.find(({ name }) => name === "default")?.template ?? null;
 }
 
+/** The tokenizer.json that makes the JavaScript library split as Python's does, where the two differ. */
+function asPythonSplits(tokenizerJson: Record<string, unknown>): Record<string, unknown> {
+  const steps = [unicodeDigits(tokenizerJson.pre_tokenizer), dropUnknownBytes(tokenizerJson)].filter((step) => step != null);
+  return { ...tokenizerJson, pre_tokenizer: steps.length > 1 ? { type: "Sequence", pretokenizers: steps } : (steps[0] ?? null) };
+}
+
 /** The JavaScript `Digits` step knows ASCII digits only, Python's all of Unicode's: the same split, written as an expression. */
 function unicodeDigits(step: unknown): unknown {
   const node = step as { type?: string; individual_digits?: boolean; pretokenizers?: unknown[] } | null;
   if (node?.type === "Sequence") return { ...node, pretokenizers: node.pretokenizers?.map(unicodeDigits) };
   if (node?.type === "Digits") return { type: "Split", pattern: { Regex: node.individual_digits ? "\\p{N}" : "\\p{N}+" }, behavior: "Isolated", invert: false };
   return step;
+}
+
+/**
+ * Bytes that a byte-level vocabulary lacks (SmolLM2's has 235 of 256) vanish in both libraries, but Python's drops them before it
+ * merges and may join their neighbours, JavaScript's after. A step that takes them out early makes both agree.
+ */
+function dropUnknownBytes(tokenizerJson: Record<string, unknown>): unknown {
+  const model = tokenizerJson.model as { type?: string; unk_token?: string | null; byte_fallback?: boolean; vocab?: Record<string, number> } | undefined;
+  const isByteLevel = JSON.stringify(tokenizerJson.pre_tokenizer ?? null).includes('"ByteLevel"');
+  if (!isByteLevel || model?.type !== "BPE" || model.unk_token != null || model.byte_fallback || !model.vocab) return null;
+  const vocabulary = model.vocab;
+  const missing = byteLevelAlphabet().filter((character) => !(character in vocabulary));
+  if (missing.length === 0) return null;
+  const expression = missing.map((character) => `\\u{${character.codePointAt(0)!.toString(16)}}`).join("");
+  return { type: "Replace", pattern: { Regex: `[${expression}]` }, content: "" };
+}
+
+/** Byte-level BPE writes each byte as one printable character: itself where it has one in Latin-1, else the next free one from U+0100. */
+function byteLevelAlphabet(): string[] {
+  const printable = (byte: number): boolean => (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte !== 0xad);
+  let next = 0x100;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));
 }
