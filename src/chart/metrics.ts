@@ -1,0 +1,33 @@
+/** How the log's measures are called in a chart, and in what unit they are. */
+
+export interface Metric {
+  title: string;
+  unit?: string;
+  /** The range shown whatever the values. */
+  range?: [number, number];
+}
+
+const METRICS: Record<string, Metric> = {
+  loss: { title: "loss", unit: "nats" },
+  "rewards/accuracies": { title: "reward accuracy", unit: "share of pairs", range: [0, 1.03] },
+  "rewards/margins": { title: "reward margin", unit: "nats" },
+  "rewards/chosen": { title: "reward, chosen", unit: "nats" },
+  "rewards/rejected": { title: "reward, rejected", unit: "nats" },
+  "logps/chosen": { title: "log-prob, chosen", unit: "nats" },
+  "logps/rejected": { title: "log-prob, rejected", unit: "nats" },
+  learning_rate: { title: "learning rate" },
+  grad_norm: { title: "gradient norm" },
+  entropy: { title: "entropy", unit: "nats" },
+  kl: { title: "KL to the reference", unit: "nats" },
+  accuracy: { title: "accuracy", unit: "share of rows", range: [0, 1.03] },
+};
+
+/** What is known of a log's key; a key that is not known is called by its own name. */
+export function metricOf(key: string): Metric {
+  return METRICS[key] ?? { title: key.replace(/[_/]/g, " ") };
+}
+
+/** A metric's name with its unit. */
+export function metricLabel(metric: Metric): string {
+  return metric.unit ? `${metric.title} (${metric.unit})` : metric.title;
+}

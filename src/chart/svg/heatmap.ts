@@ -1,0 +1,149 @@
+import type { Trace } from "../figure";
+import { FONT_SIZE, INK } from "../theme";
+import { colourAt, inkOn } from "./colour";
+import type { Box, Panel } from "./panel";
+import type { Extent, Letter, Value } from "./scale";
+import { textWidth } from "./text";
+import { linearTicks } from "./ticks";
+import { element, pixels, textElement } from "./xml";
+
+type Heatmap = Extract<Trace, { type?: "heatmap" }>;
+type Grid = (number | null)[][];
+
+/** Cells along one side at most: more are averaged, since a chart has about that many to show. */
+const MOST_CELLS = 150;
+const SHADES = 64;
+const BAR_WIDTH = 12;
+
+const gridOf = (trace: Heatmap): Grid => (trace.z ?? []) as Grid;
+
+/** Names or numbers of the columns ("x") or rows ("y"), counted from 0 where the figure gives none. */
+function places(trace: Heatmap, letter: Letter): Value[] {
+  const given = trace[letter] as Value[] | undefined;
+  const grid = gridOf(trace);
+  const count = letter === "y" ? grid.length : Math.max(0, ...grid.map((row) => row.length));
+  return Array.from({ length: count }, (_, index) => given?.[index] ?? index);
+}
+
+export function heatmapExtent(trace: Trace, letter: Letter): Extent {
+  const values = places(trace as Heatmap, letter);
+  const numbers = values.filter((value): value is number => typeof value === "number");
+  if (numbers.length < values.length || values.length === 0) return { values, edges: true };
+  const half = numbers.length > 1 ? Math.abs(numbers[1]! - numbers[0]!) / 2 : 0.5;
+  return { values: [Math.min(...numbers) - half, Math.max(...numbers) + half], edges: true };
+}
+
+/** The lowest and highest value that the colours tell apart. */
+function colourRange(trace: Heatmap): [number, number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const row of gridOf(trace)) {
+    for (const value of row) {
+      if (typeof value !== "number" || !Number.isFinite(value)) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  }
+  if (low > high) [low, high] = [0, 1];
+  const range: [number, number] = [Number(trace.zmin ?? low), Number(trace.zmax ?? high)];
+  return range[0] < range[1] ? range : [range[0] - 0.5, range[0] + 0.5];
+}
+
+/** Averages blocks of cells until neither side has more than can be seen. */
+function shrink(grid: Grid): Grid {
+  const width = Math.max(0, ...grid.map((row) => row.length));
+  const down = Math.ceil(grid.length / MOST_CELLS);
+  const across = Math.ceil(width / MOST_CELLS);
+  if (down <= 1 && across <= 1) return grid;
+  return Array.from({ length: Math.ceil(grid.length / down) }, (_, i) =>
+    Array.from({ length: Math.ceil(width / across) }, (_, j) => {
+      const block = grid
+        .slice(i * down, (i + 1) * down)
+        .flatMap((row) => row.slice(j * across, (j + 1) * across))
+        .filter((value): value is number => typeof value === "number" && Number.isFinite(value));
+      return block.length > 0 ? block.reduce((sum, value) => sum + value, 0) / block.length : null;
+    }),
+  );
+}
+
+function shadeOf(trace: Heatmap, share: number): string {
+  const shade = Math.round(Math.min(1, Math.max(0, share)) * (SHADES - 1)) / (SHADES - 1);
+  return colourAt(trace.colorscale as [number, string][], shade);
+}
+
+/** Cells of one colour are one path; neighbours of one colour in a row are one rectangle. */
+function cells(trace: Heatmap, box: Box, flip: boolean): string {
+  const grid = shrink(gridOf(trace));
+  const [low, high] = colourRange(trace);
+  const [columns, rows] = [Math.max(1, ...grid.map((row) => row.length)), Math.max(1, grid.length)];
+  const [width, height] = [box.width / columns, box.height / rows];
+  const paths = new Map<string, string>();
+  grid.forEach((row, i) => {
+    const top = pixels((flip ? i : rows - 1 - i) * height);
+    let start = 0;
+    for (let j = 0; j < row.length; j = start) {
+      const value = row[j];
+      start = j + 1;
+      if (typeof value !== "number" || !Number.isFinite(value)) continue;
+      const shade = shadeOf(trace, (value - low) / (high - low));
+      while (start < row.length && typeof row[start] === "number" && shadeOf(trace, (row[start]! - low) / (high - low)) === shade) start++;
+      const rectangle = `M${pixels(j * width)} ${top}h${pixels((start - j) * width)}v${pixels(height)}h${pixels((j - start) * width)}z`;
+      paths.set(shade, (paths.get(shade) ?? "") + rectangle);
+    }
+  });
+  return [...paths]
+    .map(([shade, d]) => element("path", { d, fill: shade, "shape-rendering": "crispEdges" }))
+    .join("");
+}
+
+/** The texts in the cells, where they fit. */
+function cellTexts(trace: Heatmap, box: Box, flip: boolean): string {
+  const texts = trace.text as unknown as string[][] | undefined;
+  const grid = gridOf(trace);
+  if (!texts || !trace.texttemplate) return "";
+  const [low, high] = colourRange(trace);
+  const rows = grid.length;
+  return grid
+    .map((row, i) =>
+      row
+        .map((value, j) => {
+          const text = texts[i]?.[j] ?? "";
+          const [width, height] = [box.width / row.length, box.height / rows];
+          if (!text || typeof value !== "number" || height < FONT_SIZE + 2 || textWidth(text, FONT_SIZE - 1) > width) return "";
+          const y = ((flip ? i : rows - 1 - i) + 0.5) * height + 4;
+          const fill = inkOn(shadeOf(trace, (value - low) / (high - low)));
+          return textElement({ x: (j + 0.5) * width, y, fill, "text-anchor": "middle", "font-size": FONT_SIZE - 1 }, text);
+        })
+        .join(""),
+    )
+    .join("");
+}
+
+/** A heat map's cells and the texts in them. */
+export function drawHeatmap(trace: Trace, panel: Panel, box: Box): string {
+  const heatmap = trace as Heatmap;
+  const flip = panel.y.low > panel.y.high;
+  return cells(heatmap, box, flip) + cellTexts(heatmap, box, flip);
+}
+
+/** The scale of colours at the right of a heat map, or nothing where the figure hides it. */
+export function drawColourBar(trace: Trace, box: Box): string {
+  const heatmap = trace as Heatmap;
+  if (heatmap.showscale === false) return "";
+  const [low, high] = colourRange(heatmap);
+  const left = box.left + box.width + 14;
+  const step = box.height / SHADES;
+  let bar = "";
+  for (let shade = 0; shade < SHADES; shade++) {
+    const y = box.top + box.height - (shade + 1) * step;
+    bar += element("rect", { x: left, y, width: BAR_WIDTH, height: step + 0.3, fill: shadeOf(heatmap, shade / (SHADES - 1)) });
+  }
+  const ticks = linearTicks(low, high, Math.max(2, Math.floor(box.height / 42))).map((tick) =>
+    textElement(
+      { x: left + BAR_WIDTH + 5, y: box.top + (1 - (tick.at - low) / (high - low)) * box.height + 4, fill: INK },
+      tick.label,
+    ),
+  );
+  const title = String((heatmap.colorbar?.title as { text?: string } | undefined)?.text ?? "");
+  const words = title ? textElement({ x: left + BAR_WIDTH, y: box.top - 8, "text-anchor": "middle", fill: INK }, title) : "";
+  return bar + ticks.join("") + words;
+}

@@ -1,0 +1,114 @@
+import type { Layout } from "plotly.js-dist-min";
+import { type Axis, type AxisOptions, markup } from "./figure";
+import { textWidth, wrapText } from "./svg/text";
+
+/** Okabe and Ito's colours (2008), told apart with every common colour blindness; those clear on white and on #111 come first. */
+export const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"] as const;
+/** Second sign beside colour, for print and for readers who see none. */
+export const DASHES = ["solid", "solid", "solid", "dash", "dash", "dash"] as const;
+/** One grey that reads on JupyterLab's light (#fff) and dark (#111) ground: contrast 4.5 and 4.2. */
+export const INK = "#767676";
+export const GRID = "rgba(128,128,128,0.25)";
+export const CLEAR = "rgba(0,0,0,0)";
+export const FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
+
+export const WIDTH = 760;
+export const HEIGHT = 360;
+export const FONT_SIZE = 12;
+export const TITLE_SIZE = 15;
+export const TITLE_LINE = 20;
+export const LEGEND_ROW = 19;
+const LEGEND_SWATCH = 52;
+const MARGIN = { l: 62, r: 20, t: 14, b: 50 };
+
+/** The colour of the n-th series. */
+export function colour(index: number): string {
+  return COLOURS[index % COLOURS.length]!;
+}
+
+/** A colour with an opacity, as CSS writes it. */
+export function withOpacity(hex: string, opacity: number): string {
+  const parts = [1, 3, 5].map((start) => Number.parseInt(hex.slice(start, start + 2), 16));
+  return `rgba(${parts.join(",")},${opacity})`;
+}
+
+/** An axis in the common look. */
+export function axis(options: AxisOptions): Axis {
+  const place = (bound: number): number => (options.type === "log" ? Math.log10(bound) : bound);
+  const range = options.range && ([place(options.range[0]), place(options.range[1])] as [number, number]);
+  return {
+    title: { text: markup(options.unit ? `${options.label} (${options.unit})` : options.label), standoff: 8 },
+    type: options.type ?? "linear",
+    ...(range ? { range } : {}),
+    showgrid: true,
+    gridcolor: GRID,
+    zeroline: false,
+    showline: true,
+    linecolor: INK,
+    ticks: "outside",
+    ticklen: 4,
+    tickcolor: INK,
+    exponentformat: "power",
+    automargin: true,
+  };
+}
+
+/** How many rows a legend of these names takes below a title. */
+function legendRows(names: string[], width: number): number {
+  let rows = names.length > 0 ? 1 : 0;
+  let used = 0;
+  for (const name of names) {
+    const entry = LEGEND_SWATCH + textWidth(name, FONT_SIZE);
+    if (used > 0 && used + entry > width) {
+      rows++;
+      used = 0;
+    }
+    used += entry;
+  }
+  return rows;
+}
+
+/**
+ * The common layout: transparent ground, title at the left, the legend in rows under it, then the plot.
+ * `legend` holds the names that the legend shows; `panelTitles` leaves room for a line of them.
+ */
+export function baseLayout(options: {
+  title: string;
+  height?: number;
+  width?: number;
+  legend?: string[];
+  panelTitles?: boolean;
+  margin?: Partial<typeof MARGIN>;
+}): Partial<Layout> & { width: number; height: number; margin: typeof MARGIN } {
+  const width = options.width ?? WIDTH;
+  const margin = { ...MARGIN, ...options.margin };
+  const plotWidth = width - margin.l - margin.r;
+  const title = wrapText(options.title, plotWidth, TITLE_SIZE * 1.05);
+  const legend = options.legend ?? [];
+  const rows = legendRows(legend, plotWidth);
+  const titleHeight = title.length * TITLE_LINE + 8;
+  const extra = titleHeight + rows * LEGEND_ROW + (options.panelTitles ? 20 : 0);
+  const height = (options.height ?? HEIGHT) + extra - TITLE_LINE - 8;
+  return {
+    width,
+    height,
+    autosize: false,
+    title: {
+      text: title.map(markup).join("<br>"),
+      font: { size: TITLE_SIZE },
+      x: 0, xref: "paper", xanchor: "left", y: 1, yref: "container", yanchor: "top", pad: { t: 12 },
+    },
+    font: { family: FONT, size: FONT_SIZE, color: INK },
+    paper_bgcolor: CLEAR,
+    plot_bgcolor: CLEAR,
+    colorway: [...COLOURS],
+    margin: { ...margin, t: margin.t + extra },
+    showlegend: legend.length > 0,
+    legend: {
+      orientation: "h", x: 0, xref: "paper", xanchor: "left",
+      y: Number((1 - (margin.t + titleHeight - 6) / height).toFixed(4)), yref: "container", yanchor: "top",
+      bgcolor: CLEAR,
+    },
+    hovermode: "closest",
+  };
+}
