@@ -1,0 +1,133 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { constants } from 'node:os';
+import path from 'node:path';
+import { KERNEL_NAME } from './kernelspec.mjs';
+import { SetupFailure } from './failure.mjs';
+import { signalGroup } from './tool.mjs';
+
+const POLL_MS = 100;
+const SECOND_SIGNAL_MS = 1_000;
+
+/** Jupyter's own settings folders inside the project, so that nothing in the user's home changes how the course looks or runs. */
+export function jupyterEnvironment(paths, environment) {
+  const env = Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(JUPYTER|JUPYTERLAB|IPYTHON)/.test(name) && !/^PYTHON(PATH|HOME|STARTUP)$/.test(name)));
+  if (environment.JUPYTER_TOKEN) env.JUPYTER_TOKEN = environment.JUPYTER_TOKEN;
+  return {
+    ...env,
+    PATH: [path.join(paths.venv, 'bin'), environment.PATH].filter(Boolean).join(path.delimiter),
+    JUPYTER_PREFER_ENV_PATH: '1',
+    JUPYTER_PLATFORM_DIRS: '0',
+    JUPYTER_CONFIG_DIR: path.join(paths.work, 'jupyter', 'config'),
+    JUPYTER_DATA_DIR: path.join(paths.work, 'jupyter', 'data'),
+    JUPYTER_RUNTIME_DIR: runtimeFolder(paths),
+    IPYTHONDIR: path.join(paths.work, 'jupyter', 'ipython'),
+  };
+}
+
+/** Not under a hidden folder: browsers packaged as snaps may not open the page there that JupyterLab starts them with. */
+function runtimeFolder(paths) {
+  return path.join(paths.root, 'runs', 'jupyter');
+}
+
+/** JupyterLab's command line. Authentication stays as it is: a fresh token at each start. */
+export function jupyterArguments(paths, { ip = '127.0.0.1', port, noBrowser, notebook, asRoot = process.getuid?.() === 0 }) {
+  return [
+    '-m', 'jupyterlab',
+    `--ServerApp.root_dir=${paths.root}`,
+    `--ServerApp.ip=${ip}`,
+    `--LabApp.default_url=${pageOf(notebook)}`,
+    '--ServerApp.answer_yes=True',
+    '--ServerApp.log_level=WARN',
+    `--MultiKernelManager.default_kernel_name=${KERNEL_NAME}`,
+    `--KernelSpecManager.allowed_kernelspecs=${KERNEL_NAME}`,
+    '--KernelSpecManager.ensure_native_kernel=False',
+    '--LabApp.extension_manager=readonly',
+    '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
+    '--LabApp.news_url=None',
+    ...(port === undefined ? [] : [`--ServerApp.port=${port}`]),
+    ...(noBrowser ? ['--no-browser'] : []),
+    ...(asRoot ? ['--allow-root'] : []),
+  ];
+}
+
+function pageOf(notebook) {
+  return `/lab/tree/${notebook.split(path.sep).map(encodeURIComponent).join('/')}`;
+}
+
+/**
+ * The notebook to open, relative to the project's root: a path, or the beginning of a name in `notebooks/` ("01", "solutions/01").
+ * @throws SetupFailure that lists the notebooks when there is none, or more than one, of that name
+ */
+export function findNotebook(root, name) {
+  const folder = path.join(root, 'notebooks');
+  if (name === undefined) {
+    return existsSync(path.join(folder, '00-tour.ipynb')) ? path.join('notebooks', '00-tour.ipynb') : 'notebooks';
+  }
+  for (const file of [path.resolve(root, name), path.resolve(folder, name)]) {
+    const relative = path.relative(root, file);
+    if (existsSync(file) && !relative.startsWith('..')) return relative;
+  }
+  const inside = path.join(folder, path.dirname(name));
+  const all = existsSync(inside) ? readdirSync(inside).filter((entry) => entry.endsWith('.ipynb')) : [];
+  const matching = all.filter((entry) => entry.startsWith(path.basename(name)));
+  if (matching.length === 1) return path.relative(root, path.join(inside, matching[0]));
+  const known = listNotebooks(folder).join(', ') || 'none yet';
+  throw new SetupFailure('usage', `${matching.length === 0 ? 'There is no notebook' : 'There are several notebooks'} ${name}. The notebooks are: ${known}.`);
+}
+
+function listNotebooks(folder) {
+  return ['', 'solutions'].flatMap((sub) => {
+    const inside = path.join(folder, sub);
+    return existsSync(inside) ? readdirSync(inside).filter((entry) => entry.endsWith('.ipynb')).map((entry) => path.join(sub, entry)).sort() : [];
+  });
+}
+
+/**
+ * Runs JupyterLab until it ends, in a process group of its own: Ctrl-C reaches it once, from here.
+ * @param {{ paths: object, environment: NodeJS.ProcessEnv, onReady: (url: string) => void }} options plus those of jupyterArguments
+ * @returns {Promise<number>} its exit code
+ */
+export function runJupyter({ paths, environment, onReady, ...options }) {
+  return new Promise((resolve, reject) => {
+    const env = jupyterEnvironment(paths, environment);
+    const child = spawn(paths.venvPython, jupyterArguments(paths, options), { cwd: paths.root, env, detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
+    const ready = setInterval(() => {
+      const url = serverUrl(env.JUPYTER_RUNTIME_DIR, child.pid);
+      if (!url) return;
+      clearInterval(ready);
+      onReady(url);
+    }, POLL_MS);
+    const restore = forwardSignals(child);
+    child.once('error', reject);
+    child.once('exit', (code, signal) => {
+      clearInterval(ready);
+      restore();
+      resolve(code ?? 128 + constants.signals[signal]);
+    });
+  });
+}
+
+/** The address with its token, from the file that the server writes once it listens. */
+function serverUrl(runtime, pid) {
+  try {
+    const { url, token } = JSON.parse(readFileSync(path.join(runtime, `jpserver-${pid}.json`), 'utf8'));
+    return token ? `${url}lab?token=${token}` : `${url}lab`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first Ctrl-C asks JupyterLab to end, its kernels too; another one, a second later or more, ends it by force. */
+function forwardSignals(child) {
+  let first;
+  const handler = () => {
+    const now = Date.now();
+    first ??= now;
+    if (now - first < SECOND_SIGNAL_MS) child.kill('SIGTERM');
+    else signalGroup(child.pid, 'SIGKILL');
+  };
+  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const name of names) process.on(name, handler);
+  return () => names.forEach((name) => process.off(name, handler));
+}

@@ -1,0 +1,30 @@
+import path from 'node:path';
+import { writeIfChanged } from './stamp.mjs';
+
+/** The name by which notebooks and tools ask for the kernel. */
+export const KERNEL_NAME = 'alignlab';
+
+/** JupyterLab's fetch of news from its own site, which would be the only request to leave the machine. */
+const ANNOUNCEMENTS = '@jupyterlab/apputils-extension:announcements';
+
+/** The kernel's spec: Node with tsx, and the launcher, all by absolute paths. */
+export function kernelSpec(paths, node = process.execPath) {
+  return {
+    argv: [node, '--import', path.join(paths.nodeModules, 'tsx', 'dist', 'loader.mjs'), path.join(paths.root, 'kernel', 'main.ts'), '{connection_file}'],
+    display_name: 'TypeScript (Alignlab)',
+    language: 'typescript',
+    interrupt_mode: 'signal',
+    env: { ALIGNLAB_ROOT: paths.root, TSX_TSCONFIG_PATH: path.join(paths.root, 'tsconfig.json') },
+    metadata: { debugger: false },
+  };
+}
+
+/** Writes the kernel's spec and JupyterLab's page settings into the virtual environment, where they differ. */
+export function writeKernelSpec(paths) {
+  writeJson(path.join(paths.venv, 'share', 'jupyter', 'kernels', KERNEL_NAME, 'kernel.json'), kernelSpec(paths));
+  writeJson(path.join(paths.venv, 'etc', 'jupyter', 'labconfig', 'page_config.json'), { disabledExtensions: { [ANNOUNCEMENTS]: true } });
+}
+
+function writeJson(file, value) {
+  writeIfChanged(file, `${JSON.stringify(value, null, 1)}\n`);
+}

@@ -1,0 +1,37 @@
+import { mkdirSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import { fingerprint } from './paths.mjs';
+import { readStamp, writeStamp } from './stamp.mjs';
+import { sitePackages, venvNotes, venvVersion } from './venv.mjs';
+import { sizeOf, takeFromWheel } from './wheel.mjs';
+
+/** What the engine loads, and the notices that go with it: 0.85 of the wheel's 1.27 GB, and 3 of its 15,632 files. */
+const FILES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2', 'THIRD_PARTY_NOTICES.txt'];
+
+const stampOf = (paths) => path.join(venvNotes(paths), 'tensorflow.json');
+
+/** The folder that the engine looks in. */
+export function tensorflowFolder(paths, version) {
+  return path.join(sitePackages(paths, version), 'tensorflow');
+}
+
+/** Whether TensorFlow's libraries are there, whole, and of the pinned release. */
+export function tensorflowReady(paths, version = venvVersion(paths)) {
+  if (version === undefined) return false;
+  const stamp = readStamp(stampOf(paths));
+  const folder = tensorflowFolder(paths, version);
+  return stamp?.fingerprint === fingerprint({ files: [paths.requirements.tensorflow] })
+    && FILES.every((name) => stamp.sizes?.[name] === sizeOf(path.join(folder, name)));
+}
+
+/** Downloads the wheel and puts its libraries in place, each by one rename: a kernel that runs keeps the file it opened. */
+export async function installTensorflow({ paths, temporary, ...rest }) {
+  const folder = tensorflowFolder(paths, venvVersion(paths));
+  mkdirSync(folder, { recursive: true });
+  const partial = (name) => path.join(folder, `${name}.part`);
+  const members = Object.fromEntries(FILES.map((name) => [`tensorflow/${name}`, partial(name)]));
+  await takeFromWheel({ what: 'TensorFlow', requirements: paths.requirements.tensorflow, members, paths, temporary, ...rest });
+  for (const name of FILES) renameSync(partial(name), path.join(folder, name));
+  const sizes = Object.fromEntries(FILES.map((name) => [name, sizeOf(path.join(folder, name))]));
+  writeStamp(stampOf(paths), { fingerprint: fingerprint({ files: [paths.requirements.tensorflow] }), sizes });
+}

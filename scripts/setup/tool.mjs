@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+const KEPT_CHARACTERS = 20_000;
+const GRACE_MS = 5_000;
+
+/** When the process with this id was started, as the kernel counts it; undefined when there is none. */
+export function startTimeOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Sends a signal to a process and everything it started. */
+export function signalGroup(pid, name) {
+  try {
+    process.kill(-pid, name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Runs a program in a process group of its own and keeps the end of what it prints.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, signal?: AbortSignal, onStart?: (pid: number) => void }} options
+ *   an aborted `signal` ends the whole group; `onStart` gets the process id
+ * @returns {Promise<{ code: number, output: string }>} `code` is 127 when the program does not exist and 128 + n after a signal
+ */
+export function runTool(command, args, { cwd, env, signal, onStart } = {}) {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const child = spawn(command, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    const keep = (chunk) => {
+      output = (output + chunk).slice(-KEPT_CHARACTERS);
+    };
+    child.stdout.setEncoding('utf8').on('data', keep);
+    child.stderr.setEncoding('utf8').on('data', keep);
+
+    let killer;
+    const abort = () => {
+      signalGroup(child.pid, 'SIGTERM');
+      killer = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), GRACE_MS);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    child.once('spawn', () => onStart?.(child.pid));
+    child.once('error', (error) => {
+      signal?.removeEventListener('abort', abort);
+      if (error.code === 'ENOENT' || error.code === 'EACCES') resolve({ code: 127, output: error.message });
+      else reject(error);
+    });
+    child.once('close', (code, killedBy) => {
+      clearTimeout(killer);
+      signal?.removeEventListener('abort', abort);
+      if (signal?.aborted) reject(signal.reason);
+      else resolve({ code: code ?? 128 + (killedBy === 'SIGKILL' ? 9 : 15), output });
+    });
+  });
+}

@@ -1,0 +1,7 @@
+import { nodeIsNewEnough } from './setup/node-version.mjs';
+
+if (nodeIsNewEnough()) {
+  import('./setup/start-command.mjs').then(function (command) {
+    return command.main(process.argv.slice(2));
+  });
+}
