@@ -1,0 +1,74 @@
+import { join } from "node:path";
+import { MessageChannel, Worker, type TransferListItem } from "node:worker_threads";
+import { StopError } from "../src/engine/host";
+import type { Cell } from "./cell";
+
+const pressedCounter = 1;
+const takenCounter = 2;
+/** How long a cell may take to end after Stop before it says how to leave it. */
+const explainAfterMs = 2000;
+
+/**
+ * What Stop does to the running cell: the first press aborts its signal. Code that watches the signal ends by itself;
+ * a cell that never asked for it, or a second press, is left at once.
+ */
+export class Interrupter {
+  private cell: Cell | undefined;
+  private readonly counters = new Int32Array(new SharedArrayBuffer(12));
+
+  constructor(private readonly explain: (cell: Cell, text: string) => void) {}
+
+  enter(cell: Cell): void {
+    this.cell = cell;
+  }
+
+  exit(cell: Cell): void {
+    cell.running = false;
+    if (this.cell === cell) this.cell = undefined;
+  }
+
+  /** Starts the threads that receive SIGINT; resolves when they do. See guard.cjs. */
+  async guard(): Promise<void> {
+    const { port1, port2 } = new MessageChannel();
+    const counters = this.counters.buffer;
+    const start = (role: string, data: object, transferList: TransferListItem[]) => {
+      const worker = new Worker(join(__dirname, "guard.cjs"), {
+        workerData: { role, counters, ...data },
+        transferList,
+        execArgv: [],
+      });
+      worker.unref();
+      return worker;
+    };
+    const breaker = start("breaker", { sentinel: port1 }, [port1]);
+    const sentinel = start("sentinel", { breaker: port2 }, [port2]);
+    breaker.on("message", () => this.terminated());
+    await new Promise<void>((resolve) => {
+      sentinel.on("message", (message) => {
+        if (message === "ready") resolve();
+        else this.interrupt();
+      });
+    });
+  }
+
+  interrupt(): void {
+    Atomics.store(this.counters, takenCounter, Atomics.load(this.counters, pressedCounter));
+    const cell = this.cell;
+    if (!cell) return;
+    if (cell.signal.aborted) {
+      cell.leave(new StopError("stopped: the cell was left before its code had ended"));
+      return;
+    }
+    cell.stop(new StopError("stopped"));
+    if (!cell.watchesSignal) cell.leave(new StopError("stopped"));
+    else setTimeout(() => this.explainWait(cell), explainAfterMs).unref();
+  }
+
+  private terminated(): void {
+    this.cell?.leave(new StopError("stopped while it computed"));
+  }
+
+  private explainWait(cell: Cell): void {
+    if (cell.running) this.explain(cell, "Stop: waiting for the running step to end. Press Stop again to leave the cell at once.\n");
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The notebook kernel: `node --import tsx kernel/main.ts <connection file>`, started by Jupyter in the notebook's folder.
+ */
+import { dirname } from "node:path";
+import { kernelKey, type KernelBridge } from "../src/engine/host";
+import { currentCell } from "./cell";
+import { bundleOf } from "./display";
+import { Compiler } from "./compiler";
+import { Executor } from "./executor";
+import { Interrupter } from "./interrupt";
+import { Language } from "./language";
+import { Modules } from "./modules";
+import { Publisher } from "./publisher";
+import { Server } from "./server";
+import { labelCells } from "./traceback";
+import { tslabJupyter } from "./tslab";
+import { Wire } from "./wire";
+
+const root = dirname(__dirname);
+const folder = process.cwd();
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+function installBridge(publisher: Publisher): void {
+  const noCell = new AbortController().signal;
+  const bridge: KernelBridge = {
+    display: (data, options) => publisher.display(data, options),
+    clearOutput: (wait) => publisher.clearOutput(wait),
+    bundleOf,
+    get signal() {
+      const cell = currentCell.getStore();
+      if (!cell) return noCell;
+      cell.watchesSignal = true;
+      return cell.signal;
+    },
+  };
+  Object.defineProperty(globalThis, kernelKey, { value: bridge });
+  tslabJupyter().lastWriteDisplayData = ({ data, metadata, transient }, update) => {
+    const displayId = (transient as { display_id?: string } | undefined)?.display_id;
+    publisher.display({ ...data }, { displayId, update, metadata: { ...metadata } });
+  };
+}
+
+/** Errors of code that nothing waits for are shown with the cell they come from; the kernel goes on. */
+function reportStrayErrors(publisher: Publisher): void {
+  const show = (kind: string) => (error: unknown) => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    publisher.print("stderr", `${kind}: ${labelCells(text)}\n`);
+  };
+  process.on("uncaughtException", show("Uncaught error"));
+  process.on("unhandledRejection", show("Unhandled rejection"));
+}
+
+function exitWithParent(): void {
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.exit(0);
+  }, 2000).unref();
+}
+
+async function main(connectionFile: string | undefined): Promise<void> {
+  if (!connectionFile) throw new Error("usage: node --import tsx kernel/main.ts <connection file>");
+  process.env.ALIGNLAB_ROOT = root;
+  const wire = new Wire(connectionFile);
+  const publisher = new Publisher(wire);
+  const interrupter = new Interrupter((cell, text) => currentCell.run(cell, () => publisher.print("stderr", text)));
+  const modules = new Modules(folder, root);
+  const compiler = once(() => new Compiler(folder, root));
+  const executor = once(() => new Executor(compiler(), modules, folder));
+  const exit = () => {
+    wire.close();
+    setTimeout(() => process.exit(0), 50);
+  };
+  const server = new Server({ wire, publisher, interrupter, language: new Language(compiler), modules, executor, root, exit });
+  await interrupter.guard();
+  installBridge(publisher);
+  reportStrayErrors(publisher);
+  exitWithParent();
+  await server.listen();
+  setTimeout(compiler, 100);
+}
+
+void main(process.argv[2]);
