@@ -51,12 +51,18 @@ type NameOf<D extends string> = D extends `${string} ${infer Rest}` ? (Rest exte
 type FunctionOf<D extends string> = D extends `str ${string}` ? StringFunction : D extends `P TFE_TensorHandleResolve${string}` ? AsyncFunction : NumberFunction;
 type Api = { [D in (typeof DECLARATIONS)[number] as NameOf<D>]: FunctionOf<D> };
 
+/** The same number on Linux and macOS. */
+const RTLD_LAZY = 1;
+
 function load(): Api {
   const runtime = findRuntime();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
   // Global and lazy: the framework library must be open first, so that the larger one resolves against it.
   const framework = koffi.load(runtime.framework, { global: true, lazy: true });
   const cc = koffi.load(runtime.cc, { global: true, lazy: true });
+  // koffi closes libraries when Node shuts down, before TensorFlow's exit handlers run: a second reference keeps their code in memory.
+  const open = framework.func("uintptr_t dlopen(str, int)") as NumberFunction;
+  for (const path of [runtime.framework, runtime.cc]) open(path, RTLD_LAZY);
   koffi.struct("TF_Output", { op: "uintptr_t", index: "int" });
   const api: Record<string, unknown> = {};
   for (const declaration of DECLARATIONS) {
