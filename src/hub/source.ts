@@ -1,5 +1,9 @@
+import { stat } from "node:fs/promises";
+import path from "node:path";
 import { PACKAGED_MODEL, PACKAGED_WEIGHTS, packagedWeightsPath, rememberedSha256 } from "./cache";
 import type { HfConfig } from "./config";
+import { downloadModel } from "./download";
+import { openFolder } from "./folder";
 import { openGguf } from "./gguf";
 import { ggufConfig, ggufNames, readGgufTensor } from "./ggufModel";
 import { ggufTokenizer, type TokenizerFiles } from "./ggufTokenizer";
@@ -37,7 +41,11 @@ export interface OpenModelOptions {
  */
 export async function openModel(idOrPath: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
   if (idOrPath === PACKAGED_MODEL) return openPackaged();
-  return openGgufModel(idOrPath);
+  const kind = await stat(idOrPath).catch(() => undefined);
+  if (kind?.isDirectory()) return openFolder(idOrPath, path.basename(path.resolve(idOrPath)));
+  if (kind?.isFile() && idOrPath.endsWith(".gguf")) return openGgufModel(idOrPath);
+  if (!kind && /^[\w.-]+\/[\w.-]+$/.test(idOrPath)) return openFolder(await downloadModel(idOrPath, options), idOrPath);
+  throw new Error(`${JSON.stringify(idOrPath)} is no model: neither ${JSON.stringify(PACKAGED_MODEL)} (the packaged one), nor an existing folder or .gguf file, nor a hub id like "owner/name".`);
 }
 
 async function openPackaged(): Promise<ModelFiles> {
