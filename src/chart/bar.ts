@@ -1,7 +1,7 @@
 import { makeFigure } from "./bundle";
 import { type Figure, markup, type Numbers, plainNumbers, requireSameLength, type Trace } from "./figure";
 import { textWidth } from "./svg/text";
-import { axis, baseLayout, colour, FONT_SIZE, INK, WIDTH } from "./theme";
+import { axis, baseLayout, categoryAxis, colour, FONT_SIZE, INK, WIDTH } from "./theme";
 
 export interface BarSeries {
   name: string;
@@ -48,7 +48,7 @@ function barTrace(series: BarSeries, index: number, names: string[], lying: bool
     marker: { color: colour(index) },
     ...(error ? (lying ? { error_x: error } : { error_y: error }) : {}),
     ...(numbers
-      ? { text: values.map((value) => (value === null ? "" : short(value))), textposition: error ? "inside" : "outside", insidetextanchor: "start", cliponaxis: false, textangle: 0 }
+      ? { text: values.map((value) => (value === null ? "" : short(value))), textposition: error ? "inside" : "outside", ...(error ? { insidetextanchor: "start" } : {}), cliponaxis: false, textangle: 0 }
       : {}),
   };
 }
@@ -61,8 +61,8 @@ export function barChart(options: BarChartOptions): Figure {
   const numbers = options.numbers ?? names.length * options.series.length <= 20;
   const legend = options.series.length > 1 ? options.series.map((series) => series.name) : [];
   const height = options.height ?? (lying ? Math.max(200, 110 + names.length * Math.max(24, 18 * options.series.length)) : undefined);
-  const categories = { ...axis({ label: options.categories.label }), type: "category" as const, showgrid: false, ticks: "" as const };
-  const value = { ...axis(options.value), rangemode: "tozero" as const };
+  const categories = categoryAxis(options.categories.label);
+  const value = { ...axis(options.value), ...(options.value.range ? {} : { rangemode: "tozero" as const }) };
   return makeFigure(
     options.series.map((series, index) => barTrace(series, index, names, lying, numbers)),
     {

@@ -1,5 +1,11 @@
 import type { Numbers } from "./figure";
-import { niceStep } from "./svg/ticks";
+
+/** The round number nearest to a width: 1, 2, 2.5 or 5 times a power of ten. */
+function roundWidth(width: number): number {
+  const power = 10 ** Math.floor(Math.log10(width));
+  const candidates = [1, 2, 2.5, 5, 10].map((factor) => factor * power);
+  return candidates.reduce((a, b) => (Math.abs(Math.log(b / width)) < Math.abs(Math.log(a / width)) ? b : a));
+}
 
 /** The finite numbers of a row. */
 export function finite(values: Numbers): number[] {
@@ -20,7 +26,8 @@ export function quantile(sorted: number[], share: number): number {
 
 /**
  * Edges of bins that several samples share, on round numbers. Width after Freedman and Diaconis (1981),
- * 2·IQR/∛n, of the largest sample; between 8 and 80 bins, or as many as asked for.
+ * 2·IQR/∛n, of the largest sample; between about 10 and 80 bins, or as many as asked for; whole numbers have their own bins
+ * where they are few.
  */
 export function sharedEdges(samples: number[][], bins?: number): number[] {
   const all = samples.flat();
@@ -38,7 +45,10 @@ export function sharedEdges(samples: number[][], bins?: number): number[] {
   const largest = samples.reduce((a, b) => (b.length > a.length ? b : a)).toSorted((a, b) => a - b);
   const spread = quantile(largest, 0.75) - quantile(largest, 0.25);
   const wished = (high - low) / ((2 * spread) / Math.cbrt(largest.length) || Infinity);
-  const step = niceStep(high - low, Math.min(80, Math.max(8, wished || 8)));
+  const step = roundWidth((high - low) / Math.min(80, Math.max(10, wished || 10)));
+  if (step <= 1 && all.every(Number.isInteger)) {
+    return Array.from({ length: high - low + 2 }, (_, index) => low + index - 0.5);
+  }
   const first = Math.floor(low / step + 1e-9);
   const last = Math.ceil(high / step - 1e-9);
   return Array.from({ length: last - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(12)));

@@ -1,7 +1,9 @@
 import type { Layout } from "plotly.js-dist-min";
 import { describe } from "./describe";
-import type { Figure, Trace } from "./figure";
+import { displayMethod } from "../engine/host";
+import { type Figure, isDrawn, type Trace } from "./figure";
 import { renderSvg } from "./svg/render";
+import { INK } from "./theme";
 
 /** The figure as plain JSON: no gaps that JSON lacks, no typed arrays, no methods. */
 function plainFigure(figure: Figure): Record<string, unknown> {
@@ -28,9 +30,16 @@ export function drawingBundle(figure: Figure): Record<string, unknown> {
   return { "image/svg+xml": renderSvg(figure), "text/plain": describe(figure) };
 }
 
-/** A figure that shows itself when it is a cell's last value. */
+/** Says in a panel without data that it waits for some. */
+export function emptyNote(x: number, y: number): NonNullable<Layout["annotations"]>[number] {
+  return { text: "no data yet", showarrow: false, xref: "paper", yref: "paper", x, y, font: { color: INK } };
+}
+
+/** A figure that shows itself when it is a cell's last value. Traces without a value are left out. */
 export function makeFigure(data: Trace[], layout: Partial<Layout>): Figure {
-  return Object.defineProperty({ data, layout }, Symbol.for("Jupyter.display"), {
+  const drawn = data.filter(isDrawn);
+  const notes = drawn.length === 0 && !layout.annotations ? { annotations: [emptyNote(0.5, 0.5)] } : {};
+  return Object.defineProperty({ data: drawn, layout: { ...layout, ...notes } }, displayMethod, {
     value(this: Figure) {
       return figureBundle(this);
     },

@@ -56,9 +56,6 @@ export function describe(figure: Figure): string {
   const axes = [titleOf(layout.xaxis?.title), titleOf(layout.yaxis?.title)];
   const lines = [titleOf(layout.title) || "Chart"];
   if (axes[0] && axes[1]) lines.push(`${axes[1]} against ${axes[0]}`);
-  figure.data.forEach((trace, index) => {
-    const line = describeTrace(trace, index);
-    if (line) lines.push(`  ${line}`);
-  });
-  return lines.join("\n");
+  const series = figure.data.map(describeTrace).filter((line) => line !== undefined);
+  return [...lines, ...(series.length > 0 ? series : ["no data yet"]).map((line) => `  ${line}`)].join("\n");
 }

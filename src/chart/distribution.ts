@@ -1,8 +1,8 @@
 import { makeFigure } from "./bundle";
 import { countInBins, finite, mean, sharedEdges } from "./bins";
-import { type AxisOptions, type Figure, markup, type Numbers, plainNumbers, type Trace } from "./figure";
+import { type AxisOptions, type Figure, isDrawn, markup, type Numbers, plainNumbers, type Trace } from "./figure";
 import { keptIndices } from "./series";
-import { axis, baseLayout, colour, DASHES, INK } from "./theme";
+import { axis, baseLayout, colour, DASHES, INK, withOpacity } from "./theme";
 
 export interface Sample {
   name: string;
@@ -35,7 +35,22 @@ function heights(values: number[], edges: number[], scale: "density" | "count" |
 }
 
 const label = (sample: Sample, values: number[], means: boolean): string =>
-  means && values.length > 0 ? `${sample.name}, mean ${Number(mean(values).toPrecision(3))}` : sample.name;
+  means && values.length > 0 ? `${sample.name}, mean ${String(Number(mean(values).toPrecision(3))).replace("-", "\u2212")}` : sample.name;
+
+function bars(name: string, tall: (number | null)[], edges: number[], width: number, style: { index: number; faint: boolean }): Trace {
+  return {
+    type: "bar", name, x: tall.length > 0 ? plainNumbers(edges.slice(0, -1).map((edge) => edge + width / 2)) : [], y: tall,
+    width: Number(width.toPrecision(12)), marker: { color: colour(style.index), line: { width: 0 } }, opacity: style.faint ? 0.5 : 0.85,
+  };
+}
+
+/** Of three samples and more, bars would hide each other: steps show every one. */
+function outline(name: string, tall: (number | null)[], edges: number[], index: number): Trace {
+  return {
+    type: "scatter", mode: "lines", name, x: tall.length > 0 ? plainNumbers(edges) : [], y: tall.length > 0 ? [...tall, tall.at(-1)!] : [],
+    line: { color: colour(index), width: 2, shape: "hv" }, fill: "tozeroy", fillcolor: withOpacity(colour(index), 0.1),
+  };
+}
 
 /** Histograms of one or more samples over the same bins, each with its mean. */
 export function histogram(options: HistogramOptions): Figure {
@@ -45,22 +60,17 @@ export function histogram(options: HistogramOptions): Figure {
   const width = (edges.at(-1)! - edges[0]!) / (edges.length - 1);
   const means = options.means ?? true;
   const legend = options.samples.map((sample, index) => label(sample, samples[index]!, means));
-  const traces: Trace[] = samples.map((values, index) => ({
-    type: "bar",
-    name: markup(legend[index]!),
-    x: values.length > 0 ? plainNumbers(edges.slice(0, -1).map((edge) => edge + width / 2)) : [],
-    y: values.length > 0 ? plainNumbers(heights(values, edges, scale)) : [],
-    width: Number(width.toPrecision(12)),
-    marker: { color: colour(index), line: { width: 0 } },
-    opacity: samples.length > 1 ? 0.5 : 0.85,
-  }));
+  const traces: Trace[] = samples.map((values, index) => {
+    const tall = values.length > 0 ? plainNumbers(heights(values, edges, scale)) : [];
+    const name = markup(legend[index]!);
+    return samples.length > 2 ? outline(name, tall, edges, index) : bars(name, tall, edges, width, { index, faint: samples.length > 1 });
+  });
   const shapes = samples.flatMap((values, index) =>
     means && values.length > 0 ? [{ type: "line" as const, xref: "x" as const, yref: "y domain" as const, x0: mean(values), x1: mean(values), y0: 0, y1: 1, line: { color: colour(index), width: 2, dash: "dash" as const } }] : [],
   );
   return makeFigure(traces, {
     ...baseLayout({ title: options.title, height: options.height, legend }),
-    barmode: "overlay",
-    bargap: 0,
+    ...(traces.some((trace) => trace.type === "bar" && isDrawn(trace)) ? { barmode: "overlay", bargap: 0 } : {}),
     xaxis: axis(options.x),
     yaxis: { ...axis({ label: SCALE_LABELS[scale] }), rangemode: "tozero" },
     shapes,

@@ -24,11 +24,25 @@ export interface AxisOptions {
 
 export type Axis = Partial<LayoutAxis>;
 
-/** Plain numbers with null for a gap, at six significant digits: what JSON can hold, and no longer than it need be. */
+/**
+ * Plain numbers with null for a gap: what JSON can hold. They are rounded where nobody can see it, to six significant
+ * digits or a hundred-thousandth of the row's spread, whichever is finer.
+ */
 export function plainNumbers(values: Numbers): (number | null)[] {
-  return Array.from(values, (value) =>
-    typeof value === "number" && Number.isFinite(value) ? Number(value.toPrecision(6)) : null,
-  );
+  let [low, high] = [Infinity, -Infinity];
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index];
+    if (typeof value !== "number" || !Number.isFinite(value)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  const spread = high > low ? Math.floor(Math.log10(high - low)) : 0;
+  return Array.from(values, (value) => {
+    if (typeof value !== "number" || !Number.isFinite(value)) return null;
+    if (value === 0) return 0;
+    const digits = Math.max(6, Math.floor(Math.log10(Math.abs(value))) - spread + 6);
+    return Number(value.toPrecision(Math.min(17, digits)));
+  });
 }
 
 /** A reader's text in plotly's markup, so that `<|im_end|>` stays what it is. */
@@ -41,6 +55,12 @@ export function requireSameLength(what: string, x: ArrayLike<unknown>, y: ArrayL
   if (x.length !== y.length) {
     throw new RangeError(`${what}: x has ${x.length} values and y has ${y.length}; give one x for each y.`);
   }
+}
+
+/** True for a trace that holds any value. */
+export function isDrawn(trace: Trace): boolean {
+  const { x, y, z } = trace as { x?: ArrayLike<unknown>; y?: ArrayLike<unknown>; z?: ArrayLike<ArrayLike<unknown>> };
+  return z ? z.length > 0 && z[0]!.length > 0 : ((y ?? x)?.length ?? 0) > 0;
 }
 
 /** True for anything with plotly's `data` list and `layout`. */

@@ -29,13 +29,31 @@ const ends = (grid: (number | null)[][]): [number, number] => {
   return all.length === 0 ? [0, 1] : [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
 };
 
+/** Cells along one side at most: of more, blocks are averaged, since a chart has no pixels to show them. */
+const MOST_CELLS = 120;
+
+/** A grid small enough to draw, and how many of the given rows and columns each of its cells stands for. */
+function shrink(values: ArrayLike<Numbers>, columns: number): { grid: (number | null)[][]; down: number; across: number } {
+  const [down, across] = [Math.ceil(values.length / MOST_CELLS) || 1, Math.ceil(columns / MOST_CELLS) || 1];
+  const rows = Array.from(values, (row) => plainNumbers(row));
+  if (down === 1 && across === 1) return { grid: rows, down, across };
+  const grid = Array.from({ length: Math.ceil(rows.length / down) }, (_, i) =>
+    Array.from({ length: Math.ceil(columns / across) }, (_, j) => {
+      const block = rows.slice(i * down, (i + 1) * down).flatMap((row) => row.slice(j * across, (j + 1) * across)).filter((value) => value !== null);
+      return block.length > 0 ? Number((block.reduce((sum, value) => sum + value, 0) / block.length).toPrecision(4)) : null;
+    }),
+  );
+  return { grid, down, across };
+}
+
 /** A grid of values as colours: attention, a confusion matrix, a tensor. NaN leaves a cell empty. */
 export function heatmap(options: HeatmapOptions): Figure {
-  const grid = Array.from(options.values, (row) => plainNumbers(row));
-  const columns = Math.max(0, ...grid.map((row) => row.length));
-  for (const [what, names, count] of [["columns", options.x.names, columns], ["rows", options.y.names, grid.length]] as const) {
+  const columns = Math.max(0, ...Array.from(options.values, (row) => row.length));
+  for (const [what, names, count] of [["columns", options.x.names, columns], ["rows", options.y.names, options.values.length]] as const) {
     if (names && names.length !== count) throw new RangeError(`heatmap: ${names.length} names for ${count} ${what}; give one name for each.`);
   }
+  const { grid, down, across } = shrink(options.values, columns);
+  const centres = (count: number, each: number): number[] => Array.from({ length: count }, (_, index) => index * each + (each - 1) / 2);
   let range = options.value.range ?? ends(grid);
   if (options.colours === "diverging" && !options.value.range) {
     const reach = Math.max(Math.abs(range[0]), Math.abs(range[1])) || 1;
@@ -43,13 +61,12 @@ export function heatmap(options: HeatmapOptions): Figure {
   }
   const numbers = options.numbers ?? grid.length * columns <= 200;
   const places = (names: string[] | undefined, count: number) => ({
-    showgrid: false,
     ...(names ? { tickmode: "array" as const, tickvals: names.map((_, index) => index), ticktext: names.map(markup) } : count <= 12 ? { tickmode: "array" as const, tickvals: Array.from({ length: count }, (_, index) => index) } : {}),
   });
   return makeFigure(
     [
       {
-        type: "heatmap", name: markup(options.value.label), z: grid as never, zmin: range[0], zmax: range[1],
+        type: "heatmap", name: markup(options.value.label), z: grid as never, x: centres(grid[0]?.length ?? 0, across), y: centres(grid.length, down), zmin: range[0], zmax: range[1],
         colorscale: options.colours === "diverging" ? DIVERGING : SEQUENTIAL, xgap: 0, ygap: 0,
         colorbar: { title: { text: markup(options.value.label), side: "top" }, thickness: 12, outlinewidth: 0, len: 1, exponentformat: "power" },
         ...(numbers ? { text: grid.map((row) => row.map((value) => (value === null ? "" : String(Number(value.toPrecision(3)))))) as never, texttemplate: "%{text}" } : {}),
@@ -58,8 +75,8 @@ export function heatmap(options: HeatmapOptions): Figure {
     ],
     {
       ...baseLayout({ title: options.title, height: options.height ?? Math.min(620, Math.max(260, 120 + grid.length * 26)), margin: { r: 90 } }),
-      xaxis: { ...axis({ label: options.x.label }), ...places(options.x.names, columns) },
-      yaxis: { ...axis({ label: options.y.label }), ...places(options.y.names, grid.length), autorange: "reversed" },
+      xaxis: { ...axis({ label: options.x.label, grid: false }), ...places(options.x.names, columns) },
+      yaxis: { ...axis({ label: options.y.label, grid: false }), ...places(options.y.names, options.values.length), autorange: "reversed" },
     },
   );
 }

@@ -33,15 +33,14 @@ export function withOpacity(hex: string, opacity: number): string {
 }
 
 /** An axis in the common look. */
-export function axis(options: AxisOptions): Axis {
+export function axis(options: AxisOptions & { grid?: boolean }): Axis {
   const place = (bound: number): number => (options.type === "log" ? Math.log10(bound) : bound);
   const range = options.range && ([place(options.range[0]), place(options.range[1])] as [number, number]);
   return {
     title: { text: markup(options.unit ? `${options.label} (${options.unit})` : options.label), standoff: 8 },
     type: options.type ?? "linear",
     ...(range ? { range } : {}),
-    showgrid: true,
-    gridcolor: GRID,
+    ...(options.grid === false ? { showgrid: false } : { showgrid: true, gridcolor: GRID }),
     zeroline: false,
     showline: true,
     linecolor: INK,
@@ -49,6 +48,22 @@ export function axis(options: AxisOptions): Axis {
     ticklen: 4,
     tickcolor: INK,
     exponentformat: "power",
+    minexponent: 5,
+    separatethousands: true,
+    automargin: true,
+  };
+}
+
+/** An axis of named places in the common look: names alone, without grid and ticks. */
+export function categoryAxis(label: string): Axis {
+  return {
+    title: { text: markup(label), standoff: 8 },
+    type: "category",
+    showgrid: false,
+    zeroline: false,
+    showline: true,
+    linecolor: INK,
+    ticks: "",
     automargin: true,
   };
 }
@@ -66,6 +81,14 @@ function legendRows(names: string[], width: number): number {
     used += entry;
   }
   return rows;
+}
+
+/** A legend in rows whose top is at that share of the drawing's height. */
+function legendAt(top: number): Layout["legend"] {
+  return {
+    orientation: "h", x: 0, xref: "paper", xanchor: "left",
+    y: Number(top.toFixed(4)), yref: "container", yanchor: "top", bgcolor: CLEAR,
+  };
 }
 
 /**
@@ -95,7 +118,7 @@ export function baseLayout(options: {
     autosize: false,
     title: {
       text: title.map(markup).join("<br>"),
-      font: { size: TITLE_SIZE },
+      font: { size: TITLE_SIZE, weight: 600 },
       x: 0, xref: "paper", xanchor: "left", y: 1, yref: "container", yanchor: "top", pad: { t: 12 },
     },
     font: { family: FONT, size: FONT_SIZE, color: INK },
@@ -104,11 +127,7 @@ export function baseLayout(options: {
     colorway: [...COLOURS],
     margin: { ...margin, t: margin.t + extra },
     showlegend: legend.length > 0,
-    legend: {
-      orientation: "h", x: 0, xref: "paper", xanchor: "left",
-      y: Number((1 - (margin.t + titleHeight - 6) / height).toFixed(4)), yref: "container", yanchor: "top",
-      bgcolor: CLEAR,
-    },
+    ...(rows > 0 ? { legend: legendAt(1 - (margin.t + titleHeight - 6) / height) } : {}),
     hovermode: "closest",
   };
 }

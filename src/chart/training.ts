@@ -1,6 +1,6 @@
 import type { Layout } from "plotly.js-dist-min";
 import type { LogRow } from "../step/callbacks";
-import { makeFigure } from "./bundle";
+import { emptyNote, makeFigure } from "./bundle";
 import { type Figure, markup, type Trace } from "./figure";
 import { type LineSeries, lineTraces } from "./line";
 import { metricLabel, metricOf } from "./metrics";
@@ -60,9 +60,12 @@ function panelSeries(panel: CurvePanel, rows: LogRow[], span: number | undefined
       { series: { name, ...train, smooth: span ?? defaultSpan(train.x.length) }, hue: shift + 2 * index },
       { series: { name: several ? `${name}, evaluation` : "evaluation", ...held, markers: held.x.length <= 40 }, hue: shift + 2 * index + 1 },
     ];
-    return curves.filter((curve, kind) => curve.series.x.length > 0 || (kind === 0 && !held.x.length));
+    return curves.filter((curve) => curve.series.x.length > 0);
   });
 }
+
+/** Holds the place of a panel without data: plotly draws no axes that no trace is on. */
+const EMPTY: Trace = { type: "scatter", mode: "lines", x: [null], y: [null], hoverinfo: "skip", showlegend: false };
 
 interface Place {
   id: string;
@@ -126,17 +129,22 @@ export function trainingCurves(rows: LogRow[], options: TrainingCurvesOptions = 
   const plotWidth = layout.width - layout.margin.l - layout.margin.r;
   const grid = places(panels.length, columns, plotWidth, plotHeight);
   const listed = new Set<string>();
-  const data: Trace[] = curves.flatMap((panel, index) =>
-    panel.flatMap(({ series, hue }) => {
+  const data: Trace[] = curves.flatMap((panel, index) => {
+    const place = { xaxis: `x${grid[index]!.id}` as "x", yaxis: `y${grid[index]!.id}` as "y" };
+    if (panel.length === 0) return [{ ...EMPTY, ...place }];
+    return panel.flatMap(({ series, hue }) => {
       const first = !listed.has(series.name);
       listed.add(series.name);
-      const place = { xaxis: `x${grid[index]!.id}` as "x", yaxis: `y${grid[index]!.id}` as "y" };
       return lineTraces({ ...series, colour: colour(hue) }, 0, { place, showlegend: first });
-    }),
-  );
+    });
+  });
   return makeFigure(data, {
     ...layout,
     ...Object.assign({}, ...panels.map((panel, index) => panelLayout(panel, grid[index]!, options))),
-    annotations: panels.map((panel, index) => panelTitle(panel, grid[index]!)),
+    annotations: panels.flatMap((panel, index) => {
+      const { x, y } = grid[index]!;
+      const waits = curves[index]!.length === 0 ? [emptyNote((x[0] + x[1]) / 2, (y[0] + y[1]) / 2)] : [];
+      return [panelTitle(panel, grid[index]!), ...waits];
+    }),
   });
 }

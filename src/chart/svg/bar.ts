@@ -1,5 +1,6 @@
 import type { Trace } from "../figure";
 import { FONT_SIZE, INK } from "../theme";
+import { inkOn } from "./colour";
 import type { Box, Panel } from "./panel";
 import type { Extent, Letter, Value } from "./scale";
 import { errorBars } from "./scatter";
@@ -35,7 +36,7 @@ export function barExtent(trace: Trace, letter: Letter): Extent {
         typeof value === "number" ? [value + errors.up[index]!, value - errors.down[index]!] : [],
       )
     : [];
-  return { values: [...values, ...ends, 0], zero: true };
+  return { values: [...values, ...ends, 0], zero: true, room: (trace as Bar).text ? 0.07 : 0 };
 }
 
 /** Where the bars of one trace stand among those of its panel: shift and width, in units of the place axis. */
@@ -57,6 +58,7 @@ export function drawBars(trace: Trace, panel: Panel, box: Box, barmode: string |
   const lengths = valuesOf(trace, letter === "x" ? "y" : "x");
   const texts = Array.isArray(bar.text) ? (bar.text as string[]) : undefined;
   const foot = clamp(length.share(length.kind === "log" ? 10 ** length.low : 0)) * across;
+  const fill = String(bar.marker?.color ?? INK);
   const ends: [number, number][] = [];
   let path = "";
   let words = "";
@@ -78,9 +80,10 @@ export function drawBars(trace: Trace, panel: Panel, box: Box, barmode: string |
       ends.push([end, along - middle]);
       path += `M${pixels(foot)} ${pixels(along - from)}V${pixels(along - to)}H${pixels(end)}V${pixels(along - from)}z`;
     }
-    if (texts?.[index]) words += barText(texts[index]!, letter, ends.at(-1)!, end < foot);
+    if (!texts?.[index]) return;
+    if (bar.textposition === "inside") words += footText(texts[index]!, letter, middle, foot, { along, across }, fill);
+    else words += barText(texts[index]!, letter, ends.at(-1)!, end < foot);
   });
-  const fill = String(bar.marker?.color ?? INK);
   return (
     element("path", { d: path, ...paint("fill", fill, Number(bar.marker?.opacity ?? bar.opacity ?? 1)) }) +
     errorBars(trace, letter === "x" ? "y" : "x", ends, panel, box) +
@@ -90,6 +93,13 @@ export function drawBars(trace: Trace, panel: Panel, box: Box, barmode: string |
 
 function clamp(share: number): number {
   return Math.min(1, Math.max(0, share));
+}
+
+/** A bar's number at its foot, inside it, where an error bar has the end. */
+function footText(text: string, letter: Letter, middle: number, foot: number, size: { along: number; across: number }, ground: string): string {
+  const style = { fill: inkOn(ground), "font-size": FONT_SIZE - 1 };
+  if (letter === "x") return textElement({ x: middle, y: size.across - foot - 6, "text-anchor": "middle", ...style }, text);
+  return textElement({ x: foot + 6, y: size.along - middle + 4, ...style }, text);
 }
 
 /** A bar's number just beyond its end. */

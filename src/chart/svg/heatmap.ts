@@ -5,13 +5,11 @@ import type { Box, Panel } from "./panel";
 import type { Extent, Letter, Value } from "./scale";
 import { textWidth } from "./text";
 import { linearTicks } from "./ticks";
-import { element, pixels, textElement } from "./xml";
+import { element, textElement } from "./xml";
 
 type Heatmap = Extract<Trace, { type?: "heatmap" }>;
 type Grid = (number | null)[][];
 
-/** Cells along one side at most: more are averaged, since a chart has about that many to show. */
-const MOST_CELLS = 150;
 const SHADES = 64;
 const BAR_WIDTH = 12;
 
@@ -48,37 +46,23 @@ function colourRange(trace: Heatmap): [number, number] {
   return range[0] < range[1] ? range : [range[0] - 0.5, range[0] + 0.5];
 }
 
-/** Averages blocks of cells until neither side has more than can be seen. */
-function shrink(grid: Grid): Grid {
-  const width = Math.max(0, ...grid.map((row) => row.length));
-  const down = Math.ceil(grid.length / MOST_CELLS);
-  const across = Math.ceil(width / MOST_CELLS);
-  if (down <= 1 && across <= 1) return grid;
-  return Array.from({ length: Math.ceil(grid.length / down) }, (_, i) =>
-    Array.from({ length: Math.ceil(width / across) }, (_, j) => {
-      const block = grid
-        .slice(i * down, (i + 1) * down)
-        .flatMap((row) => row.slice(j * across, (j + 1) * across))
-        .filter((value): value is number => typeof value === "number" && Number.isFinite(value));
-      return block.length > 0 ? block.reduce((sum, value) => sum + value, 0) / block.length : null;
-    }),
-  );
-}
-
 function shadeOf(trace: Heatmap, share: number): string {
   const shade = Math.round(Math.min(1, Math.max(0, share)) * (SHADES - 1)) / (SHADES - 1);
   return colourAt(trace.colorscale as [number, string][], shade);
 }
 
+/** A whole pixel, so that neighbours share an edge and no seam shows between them. */
+const edge = Math.round;
+
 /** Cells of one colour are one path; neighbours of one colour in a row are one rectangle. */
 function cells(trace: Heatmap, box: Box, flip: boolean): string {
-  const grid = shrink(gridOf(trace));
+  const grid = gridOf(trace);
   const [low, high] = colourRange(trace);
   const [columns, rows] = [Math.max(1, ...grid.map((row) => row.length)), Math.max(1, grid.length)];
   const [width, height] = [box.width / columns, box.height / rows];
   const paths = new Map<string, string>();
   grid.forEach((row, i) => {
-    const top = pixels((flip ? i : rows - 1 - i) * height);
+    const [top, bottom] = [edge((flip ? i : rows - 1 - i) * height), edge((flip ? i + 1 : rows - i) * height)];
     let start = 0;
     for (let j = 0; j < row.length; j = start) {
       const value = row[j];
@@ -86,7 +70,8 @@ function cells(trace: Heatmap, box: Box, flip: boolean): string {
       if (typeof value !== "number" || !Number.isFinite(value)) continue;
       const shade = shadeOf(trace, (value - low) / (high - low));
       while (start < row.length && typeof row[start] === "number" && shadeOf(trace, (row[start]! - low) / (high - low)) === shade) start++;
-      const rectangle = `M${pixels(j * width)} ${top}h${pixels((start - j) * width)}v${pixels(height)}h${pixels((j - start) * width)}z`;
+      const [left, right] = [edge(j * width), edge(start * width)];
+      const rectangle = `M${left} ${top}H${right}V${bottom}H${left}z`;
       paths.set(shade, (paths.get(shade) ?? "") + rectangle);
     }
   });

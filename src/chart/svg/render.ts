@@ -37,15 +37,6 @@ function marks(panel: Panel, box: Box, figure: Figure): string {
   return element("svg", { x: box.left, y: box.top, width: box.width, height: box.height, overflow: "hidden" }, inner);
 }
 
-function emptyNote(panel: Panel, box: Box): string {
-  const drawn = panel.traces.some((trace) => {
-    const { x, y, z } = trace as { x?: ArrayLike<unknown>; y?: ArrayLike<unknown>; z?: ArrayLike<unknown> };
-    return (z ?? y ?? x)?.length;
-  });
-  if (drawn) return "";
-  return textElement({ x: box.left + box.width / 2, y: box.top + box.height / 2, "text-anchor": "middle" }, "no data yet");
-}
-
 /** Draws a figure as SVG text: static, whole in itself, the same bytes for the same figure. No browser is needed. */
 export function renderSvg(figure: Figure): string {
   const { layout } = figure;
@@ -63,7 +54,7 @@ export function renderSvg(figure: Figure): string {
   const body = panels.map((panel) => {
     const box = panelBox(panel, area);
     const bars = panel.traces.filter((trace) => trace.type === "heatmap").map((trace) => drawColourBar(trace, box));
-    return marks(panel, box, figure) + drawAxes(panel, box) + bars.join("") + emptyNote(panel, box);
+    return marks(panel, box, figure) + drawAxes(panel, box) + bars.join("");
   });
   return element(
     "svg",

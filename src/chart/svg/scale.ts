@@ -27,6 +27,8 @@ export interface Extent {
   edges?: boolean;
   /** True where zero belongs to the range and is its floor, as under bars. */
   zero?: boolean;
+  /** Room wanted beyond the ends for texts, as a share of the range. */
+  room?: number;
 }
 
 function extentOf(trace: Trace, letter: Letter): Extent {
@@ -50,10 +52,11 @@ function paddedRange(extents: Extent[], unit: (value: Value) => number, letter: 
   const tight = extents.every((extent) => extent.edges);
   const floor = extents.some((extent) => extent.zero);
   if (low === high) {
-    const half = Math.max(Math.abs(low) * 0.1, low === 0 ? 1 : 0);
+    const half = letter === "x" && Number.isInteger(low) ? 1 : Math.abs(low) * 0.1 || 1;
     return floor && low >= 0 ? [0, high + half] : [low - half, high + half];
   }
-  const pad = tight ? 0 : (high - low) * (letter === "x" ? 0.02 : 0.06);
+  const room = Math.max(letter === "x" ? 0.02 : 0.06, ...extents.map((extent) => extent.room ?? 0));
+  const pad = tight ? 0 : (high - low) * room;
   const lowPad = floor && low === 0 ? 0 : pad;
   const highPad = floor && high === 0 ? 0 : pad;
   return [low - lowPad, high + highPad];
@@ -100,7 +103,7 @@ function ticksOf(scale: Scale, letter: Letter, length: number): Tick[] {
       .filter((tick) => tick.at >= low && tick.at <= high);
   }
   if (scale.kind === "category") return scale.categories.map((label, at) => ({ at, label }));
-  const count = Math.max(2, Math.floor(length / (letter === "x" ? 75 : 42)));
+  const count = Math.max(3, Math.floor(length / (letter === "x" ? 75 : 36)));
   return scale.kind === "log" ? logTicks(low, high, count) : linearTicks(low, high, count);
 }
 

@@ -18,8 +18,9 @@ export function scatterExtent(trace: Trace, letter: Letter): Extent {
       if (typeof value === "number") values.push(value + errors.up[index]!, value - errors.down[index]!);
     });
   }
+  const room = ((trace as Scatter).mode ?? "").includes("text") ? (letter === "y" ? 0.14 : 0.06) : 0;
   const zero = letter === "y" && (trace as Scatter).fill === "tozeroy";
-  return { values: zero ? [...values, 0] : values, zero };
+  return { values: zero ? [...values, 0] : values, zero, room };
 }
 
 /** The points of a trace in pixels; those that have no place are NaN. */

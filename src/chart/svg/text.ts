@@ -7,11 +7,11 @@ const WIDE = new Set("mwMW@%—…");
 export function textWidth(text: string, size: number): number {
   let units = 0;
   for (const character of text) {
-    if (NARROW.has(character)) units += 0.31;
+    if (NARROW.has(character)) units += 0.34;
     else if (WIDE.has(character)) units += 0.87;
     else if (character.codePointAt(0)! > 0x2e80) units += 1.1;
-    else if (character >= "A" && character <= "Z") units += 0.68;
-    else units += 0.56;
+    else if (character >= "A" && character <= "Z") units += 0.7;
+    else units += 0.6;
   }
   return units * size;
 }
