@@ -13,6 +13,8 @@ const NETWORK = [
   /Connection (refused|reset|aborted|broken)/i,
   /(ReadTimeoutError|ConnectTimeoutError|NewConnectionError|NameResolutionError|ProxyError|IncompleteRead|ProtocolError)/,
   /Read timed out/i,
+  // All that pip says when it does not retry. Every pinned version exists, so an index that lists none was not reached.
+  /\(from versions: none\)/,
 ];
 
 const matches = (patterns, output) => patterns.some((pattern) => pattern.test(output));

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { KERNEL_NAME } from './kernelspec.mjs';
@@ -38,7 +38,7 @@ export function jupyterArguments(paths, { ip = '127.0.0.1', port, noBrowser, not
     `--ServerApp.ip=${ip}`,
     `--LabApp.default_url=${pageOf(notebook)}`,
     '--ServerApp.answer_yes=True',
-    '--ServerApp.log_level=WARN',
+    '--Application.log_level=WARN',
     `--MultiKernelManager.default_kernel_name=${KERNEL_NAME}`,
     `--KernelSpecManager.allowed_kernelspecs=${KERNEL_NAME}`,
     '--KernelSpecManager.ensure_native_kernel=False',
@@ -85,7 +85,8 @@ function listNotebooks(folder) {
 
 /**
  * Runs JupyterLab until it ends, in a process group of its own: Ctrl-C reaches it once, from here.
- * @param {{ paths: object, environment: NodeJS.ProcessEnv, onReady: (url: string) => void }} options plus those of jupyterArguments
+ * @param {{ paths: object, environment: NodeJS.ProcessEnv, onReady: () => void }} options `onReady` is called
+ *   once the server listens; JupyterLab itself prints its address with the token. Plus those of jupyterArguments
  * @returns {Promise<number>} its exit code
  */
 export function runJupyter({ paths, environment, onReady, ...options }) {
@@ -93,10 +94,9 @@ export function runJupyter({ paths, environment, onReady, ...options }) {
     const env = jupyterEnvironment(paths, environment);
     const child = spawn(paths.venvPython, jupyterArguments(paths, options), { cwd: paths.root, env, detached: true, stdio: ['ignore', 'inherit', 'inherit'] });
     const ready = setInterval(() => {
-      const url = serverUrl(env.JUPYTER_RUNTIME_DIR, child.pid);
-      if (!url) return;
+      if (!existsSync(path.join(env.JUPYTER_RUNTIME_DIR, `jpserver-${child.pid}.json`))) return;
       clearInterval(ready);
-      onReady(url);
+      onReady();
     }, POLL_MS);
     const restore = forwardSignals(child);
     child.once('error', reject);
@@ -106,16 +106,6 @@ export function runJupyter({ paths, environment, onReady, ...options }) {
       resolve(code ?? 128 + constants.signals[signal]);
     });
   });
-}
-
-/** The address with its token, from the file that the server writes once it listens. */
-function serverUrl(runtime, pid) {
-  try {
-    const { url, token } = JSON.parse(readFileSync(path.join(runtime, `jpserver-${pid}.json`), 'utf8'));
-    return token ? `${url}lab?token=${token}` : `${url}lab`;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The first Ctrl-C asks JupyterLab to end, its kernels too; another one, a second later or more, ends it by force. */

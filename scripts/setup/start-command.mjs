@@ -40,9 +40,10 @@ export async function main(args) {
     if (values.ip !== undefined && !LOOPBACK.test(values.ip)) {
       console.error(`Listening on ${values.ip}: whoever reaches this machine and has the token can run programs on it.`);
     }
+    const begun = performance.now();
     return runJupyter({
       paths, environment, port, notebook, ip: values.ip, noBrowser: values['no-browser'],
-      onReady: (url) => console.error(`JupyterLab is ready at ${url}\nCtrl-C ends it.`),
+      onReady: () => console.error(`JupyterLab listens ${((performance.now() - begun) / 1000).toFixed(1)} s after the set-up. Ctrl-C ends it.`),
     });
   });
 }
