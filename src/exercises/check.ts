@@ -1,0 +1,55 @@
+import { display } from "../engine/host";
+import { exercises, type ExerciseId } from "./checks/index";
+import type { Exercise } from "./exercise";
+import { judge, type Verdict } from "./judge";
+import { escape, report } from "./report";
+
+/** Ends a cell whose exercise is not right yet, so that "run all" stops there. */
+export class CheckError extends Error {
+  override readonly name = "CheckError";
+  constructor(
+    message: string,
+    readonly verdict: Verdict,
+  ) {
+    super(message);
+  }
+}
+
+/** The function that an exercise asks for. */
+export type AnswerTo<Id> = Id extends ExerciseId ? ((typeof exercises)[Id] extends Exercise<infer Answer> ? Answer : never) : Id extends Exercise<infer Answer> ? Answer : never;
+
+function find(id: string | Exercise<never>): Exercise<never> {
+  if (typeof id !== "string") return id;
+  const found = (exercises as Record<string, unknown>)[id];
+  if (!found) throw new Error(`There is no exercise "${id}". The exercises: ${Object.keys(exercises).join(", ")}.`);
+  return found as Exercise<never>;
+}
+
+/**
+ * Tries your function on cases with known results and shows, in plain words, whether it is right or where it goes wrong.
+ * @param id an exercise's name, or an exercise of your own made with `exercise`
+ * @throws CheckError when the function is not right yet
+ */
+export async function check<Id extends ExerciseId | Exercise<never>>(id: Id, answer: AnswerTo<Id>): Promise<void> {
+  const definition = find(id as string | Exercise<never>);
+  const verdict = await judge(definition as unknown as Exercise<AnswerTo<Id>>, answer);
+  const hintAt = `a hint is folded above this cell; hint("${definition.id}") shows the next one here.`;
+  display(report(verdict, hintAt));
+  if (verdict.state === "passed") return;
+  const summary = verdict.mistakes[0]?.says ?? verdict.thrown ?? verdict.difference?.says ?? "";
+  throw new CheckError(`${verdict.title}: ${verdict.state === "todo" ? "not done yet" : "not right yet"}. ${summary}`.trim(), verdict);
+}
+
+const hintsShown = new Map<string, number>();
+
+/** Shows an exercise's next hint; the last one stays. */
+export function hint(id: ExerciseId | Exercise<never>): void {
+  const { id: name, title, hints } = find(id);
+  const at = Math.min(hintsShown.get(name) ?? 0, hints.length - 1);
+  hintsShown.set(name, at + 1);
+  const head = `${title}, hint ${at + 1} of ${hints.length}`;
+  display({
+    "text/plain": `${head}: ${hints[at]}`,
+    "text/html": `<div style="border-left:6px dotted #666666;padding:4px 12px"><strong>${escape(head)}</strong><div>${escape(hints[at])}</div></div>`,
+  });
+}

@@ -1,0 +1,183 @@
+import type { Scalar, Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
+import { tf } from "../../engine/backend";
+import { exercise } from "../exercise";
+import { resultsAndGradients, type BatchTensors, type LanguageModel, type StepOptimizer } from "../handTraining";
+
+/** The function to write in part 6. */
+export type TrainStep = (policy: LanguageModel, reference: LanguageModel, optimizer: StepOptimizer, batch: BatchTensors, beta: number) => [Scalar, Scalar, Scalar];
+
+type Columns = Record<keyof BatchTensors, number[][]>;
+type Input = { policy: number[][]; reference: number[][]; batch: Columns; beta: number; learningRate: number };
+
+interface Flaw {
+  /** Which positions count towards an answer's log-probability. The prompt's own would not matter: they cancel between the answers. */
+  counted?: "answer" | "all" | "answer with padding";
+  attention?: "tokens" | "all";
+  reference?: "policy";
+  order?: "answer first" | "answer only";
+  rejected?: "chosen";
+  beta?: number;
+  /** How far against the gradient the weights go; 1 is right. */
+  direction?: number;
+  swapModels?: boolean;
+}
+
+/** One answer joined to its prompt: ids, attention mask, and what counts. */
+function joined({ batch }: Input, answer: "chosen" | "rejected", row: number, flaw: Flaw): { ids: number[]; attention: number[]; counted: number[] } {
+  const [promptIds, promptMask] = [batch.prompt_input_ids[row], batch.prompt_attn_mask[row]];
+  const [answerIds, answerMask] = [batch[`${answer}_input_ids`][row], batch[`${answer}_attn_mask`][row]];
+  const join = (prompt: number[], completion: number[]): number[] => {
+    if (flaw.order === "answer only") return completion;
+    return flaw.order === "answer first" ? [...completion, ...prompt] : [...prompt, ...completion];
+  };
+  const tokens = join(promptMask, answerMask);
+  const ones = tokens.map(() => 1);
+  const nothing = promptMask.map(() => 0);
+  const counted = { answer: join(nothing, answerMask), all: ones, "answer with padding": join(nothing, answerMask.map(() => 1)) }[flaw.counted ?? "answer"];
+  return { ids: join(promptIds, answerIds), attention: flaw.attention === "all" ? ones : tokens, counted };
+}
+
+/** The check's little model: a token's scores are its row of the table plus the mean row of what came before and is attended. */
+function logProbability(table: number[][], { ids, attention, counted }: ReturnType<typeof joined>): number {
+  let total = 0;
+  let seen = 0;
+  const context = table.map(() => 0);
+  ids.slice(0, -1).forEach((id, t) => {
+    seen += attention[t];
+    table[id].forEach((score, v) => (context[v] += attention[t] * score));
+    const scores = table[id].map((score, v) => score + context[v] / Math.max(seen, 1));
+    const largest = Math.max(...scores);
+    const logSum = largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), 0));
+    total += counted[t + 1] * (scores[ids[t + 1]] - logSum);
+  });
+  return total;
+}
+
+function results(input: Input, flaw: Flaw, policy = input.policy): [number, number, number] {
+  const beta = flaw.beta ?? input.beta;
+  const reference = flaw.reference === "policy" ? policy : input.reference;
+  const rewards = input.batch.prompt_input_ids.map((_, row) => {
+    const [chosen, rejected] = (["chosen", flaw.rejected ?? "rejected"] as const).map((answer) => {
+      const text = joined(input, answer, row, flaw);
+      return (flaw.swapModels ? -1 : 1) * beta * (logProbability(policy, text) - logProbability(reference, text));
+    });
+    return { chosen, rejected, margin: chosen - rejected };
+  });
+  const mean = (values: number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+  return [
+    mean(rewards.map(({ margin }) => Math.log1p(Math.exp(-margin)))),
+    mean(rewards.map(({ chosen, rejected }) => (chosen > rejected ? 1 : 0))),
+    mean(rewards.map(({ margin }) => margin)),
+  ];
+}
+
+/** One step of gradient descent with the gradient from central differences: nothing of the code under check is used. */
+function stepped(input: Input, flaw: Flaw = {}): Record<string, number | number[][]> {
+  const [loss, rewardAccuracy, rewardMargin] = results(input, flaw);
+  const h = 1e-5;
+  const lossWith = (i: number, j: number, change: number): number =>
+    results(input, flaw, input.policy.map((row, at) => (at === i ? row.map((value, to) => (to === j ? value + change : value)) : row)))[0];
+  const weights = input.policy.map((row, i) =>
+    row.map((value, j) => value - (flaw.direction ?? 1) * input.learningRate * ((lossWith(i, j, h) - lossWith(i, j, -h)) / (2 * h))),
+  );
+  return { loss, rewardAccuracy, rewardMargin, weights };
+}
+
+const table = (seed: number): number[][] => Array.from({ length: 6 }, (_, i) => Array.from({ length: 6 }, (_, j) => Math.round(100 * Math.sin(3.1 * i + 7.7 * j + seed)) / 100));
+
+const batches: Record<"even" | "padded", Columns> = {
+  even: {
+    prompt_input_ids: [[1, 2, 3]], prompt_attn_mask: [[1, 1, 1]],
+    chosen_input_ids: [[4, 5]], chosen_attn_mask: [[1, 1]],
+    rejected_input_ids: [[3, 0]], rejected_attn_mask: [[1, 1]],
+  },
+  padded: {
+    prompt_input_ids: [[1, 2, 3], [0, 4, 1], [0, 0, 2]], prompt_attn_mask: [[1, 1, 1], [0, 1, 1], [0, 0, 1]],
+    chosen_input_ids: [[4, 5, 0], [2, 3, 5], [3, 0, 0]], chosen_attn_mask: [[1, 1, 0], [1, 1, 1], [1, 0, 0]],
+    rejected_input_ids: [[5, 0], [1, 4], [2, 5]], rejected_attn_mask: [[1, 0], [1, 1], [1, 1]],
+  },
+};
+
+/** The little model in tfjs ops; `weights` is [6, 6]. */
+function littleModel(weights: Tensor2D): LanguageModel {
+  return {
+    forward(inputIds, attentionMask) {
+      const [batch, length] = inputIds.shape;
+      if (attentionMask && (attentionMask.shape[0] !== batch || attentionMask.shape[1] !== length)) {
+        throw new RangeError(`The attention mask is [${attentionMask.shape}], the ids are [${inputIds.shape}]: both must be joined alike.`);
+      }
+      const rows = tf.gather(weights, tf.cast(inputIds, "int32")) as unknown as Tensor3D;
+      const mask = tf.expandDims(tf.cast(attentionMask ?? tf.onesLike(inputIds), "float32"), 2);
+      // Running sums as a product with a triangle of ones: tfjs's gradient of cumsum is wrong for three axes.
+      const triangle = tf.tile(tf.expandDims(tf.linalg.bandPart(tf.ones([length, length]), -1, 0), 0), [batch, 1, 1]) as Tensor3D;
+      const runningSum = (values: Tensor): Tensor => tf.matMul(triangle, values as Tensor3D);
+      const context = tf.div(runningSum(tf.mul(rows, mask)), tf.maximum(runningSum(mask), 1));
+      return tf.add(rows, context) as Tensor3D;
+    },
+  };
+}
+
+function runStep(answer: TrainStep, input: Input): Record<string, unknown> {
+  const weights = tf.variable(tf.tensor2d(input.policy));
+  const optimizer: StepOptimizer = {
+    minimize(compute) {
+      const { results: values, gradients } = resultsAndGradients(compute, [weights]);
+      weights.assign(tf.sub(weights, tf.mul(gradients[0], input.learningRate)) as never);
+      return values;
+    },
+  };
+  const batch = Object.fromEntries(Object.entries(input.batch).map(([key, rows]) => [key, tf.tensor2d(rows, undefined, "int32")])) as BatchTensors;
+  try {
+    const returned = answer(littleModel(weights as never), littleModel(tf.tensor2d(input.reference)), optimizer, batch, input.beta);
+    if (!Array.isArray(returned)) return { returned };
+    const [loss, rewardAccuracy, rewardMargin] = returned;
+    return { loss, rewardAccuracy, rewardMargin, weights: weights.clone() };
+  } finally {
+    weights.dispose();
+  }
+}
+
+export const trainStep = exercise<Input, TrainStep>({
+  id: "train-step",
+  title: "Exercise 6, trainStep",
+  minutes: 40,
+  returns: "a list of three scalars, as dpoLoss returns them; the policy's weights have moved",
+  hints: [
+    "Step 1: tf.concat([prompt, answer], 1) joins along the length. Do it for the ids and for the attention masks. What counts is a third joint: zeros over the prompt, then the answer's own mask.",
+    "Steps 2 and 3: each model sees prompt + chosen and prompt + rejected, each with its attention mask. getLogProb takes the logits, the joined ids and the mask of what counts.",
+    "Steps 4 and 5: dpoLoss with the policy's log-probs first, then the reference's; optimizer.minimize(computeLoss) returns its three results.",
+  ],
+  tolerance: { absolute: 3e-4, relative: 3e-4 },
+  trials: [
+    { tried: "one pair without padding on a model of six words", input: { policy: table(1), reference: table(2), batch: batches.even, beta: 0.5, learningRate: 1 } },
+    { tried: "three pairs of different lengths, prompts padded on the left and answers on the right", input: { policy: table(3), reference: table(4), batch: batches.padded, beta: 0.7, learningRate: 1 } },
+  ],
+  call: runStep,
+  right: (input) => stepped(input),
+  mistakes: [
+    {
+      name: "padding not masked",
+      says: "The padding counts towards the log-probabilities. What counts is a third joint: zeros over the prompt, then the answer's own mask.",
+      wrong: (input) => stepped(input, { counted: "answer with padding" }),
+      others: [(input) => stepped(input, { counted: "all" })],
+    },
+    { name: "attention mask missing", says: "The models look at the padding: the joined attention mask is not passed to forward, or it is 1 everywhere.", wrong: (input) => stepped(input, { attention: "all" }) },
+    {
+      name: "compared with itself",
+      says: "Something is compared with itself, so every reward margin is 0, the loss stays at ln 2 and nothing is learnt. Either the policy stands in for the reference, or both sides are computed from the same answer.",
+      wrong: (input) => stepped(input, { reference: "policy" }),
+      others: [(input) => stepped(input, { rejected: "chosen" })],
+    },
+    { name: "policy and reference exchanged", says: "Policy and reference are exchanged in the loss: the rewards have the opposite sign.", wrong: (input) => stepped(input, { swapModels: true }) },
+    {
+      name: "prompt not before the answer",
+      says: "The models do not read the prompt before the answer: it is left out, or joined after the answer.",
+      wrong: (input) => stepped(input, { order: "answer first" }),
+      others: [(input) => stepped(input, { order: "answer only" })],
+    },
+    { name: "beta not passed on", says: "beta is always 0.1: pass it on to dpoLoss.", wrong: (input) => stepped(input, { beta: 0.1 }) },
+    { name: "no optimiser step", says: "The three results are right, but the weights have not moved: step 5 is missing. optimizer.minimize takes the function that computes the loss.", wrong: (input) => stepped(input, { direction: 0 }) },
+    { name: "two optimiser steps", says: "The weights move twice as far as one step goes: minimize is called twice, or the gradient is counted twice.", wrong: (input) => stepped(input, { direction: 2 }) },
+    { name: "wrong direction", says: "The weights move along the gradient, not against it: the loss would grow.", wrong: (input) => stepped(input, { direction: -1 }) },
+  ],
+});

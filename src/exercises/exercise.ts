@@ -1,0 +1,46 @@
+import type { Plain, Tolerance } from "./values";
+
+/** One trial of a function: what it is given, told in plain words. */
+export interface Trial<Input extends Plain> {
+  tried: string;
+  input: Input;
+}
+
+/** A plausible wrong answer: `wrong` computes what it would give, so that a check recognises it by its values. */
+export interface Mistake<Input extends Plain> {
+  name: string;
+  /** What happened and where to look, without the solution. */
+  says: string;
+  /** The mistake's result; several where the same slip comes in several forms. */
+  wrong(input: Input): Plain;
+  others?: ((input: Input) => Plain)[];
+}
+
+export interface ExerciseDefinition<Input extends Plain, Answer> {
+  /** Name for `check(id, …)`. */
+  id: string;
+  title: string;
+  /** Minutes a reader needs who has read the part before. */
+  minutes: number;
+  /** The shape of the answer in one sentence. */
+  returns: string;
+  /** From a nudge to nearly the way; never the code. */
+  hints: readonly string[];
+  trials: readonly Trial<Input>[];
+  /** Calls the answer with a trial's input. Runs inside a tfjs scope: tensors made here are freed after. */
+  call(answer: Answer, input: Input): unknown;
+  /** The right result, computed apart from the library in plain numbers. */
+  right(input: Input): Plain;
+  mistakes: readonly Mistake<Input>[];
+  /** Names of the parts of a list result, for messages: `["loss", "rewardAccuracy", "rewardMargin"]`. */
+  parts?: readonly string[];
+  tolerance?: Tolerance;
+}
+
+/** An exercise ready for `check`: `Answer` is the type of the function to write. */
+export interface Exercise<Answer> extends ExerciseDefinition<never, Answer> {}
+
+/** Defines an exercise for `check`; a notebook may define its own. */
+export function exercise<Input extends Plain, Answer>(definition: ExerciseDefinition<Input, Answer>): Exercise<Answer> {
+  return definition as unknown as Exercise<Answer>;
+}
