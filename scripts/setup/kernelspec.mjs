@@ -7,14 +7,16 @@ export const KERNEL_NAME = 'alignlab';
 /** JupyterLab's fetch of news from its own site, which would be the only request to leave the machine. */
 const ANNOUNCEMENTS = '@jupyterlab/apputils-extension:announcements';
 
-/** The kernel's spec: Node with tsx, and the launcher, all by absolute paths. */
+/**
+ * The kernel's spec: Node and the launcher, by absolute paths. Without the flag Node takes it for a fault of its own
+ * when Stop ends a computation that never pauses (kernel/guard.cjs).
+ */
 export function kernelSpec(paths, node = process.execPath) {
   return {
-    argv: [node, '--import', path.join(paths.nodeModules, 'tsx', 'dist', 'loader.mjs'), path.join(paths.root, 'kernel', 'main.ts'), '{connection_file}'],
+    argv: [node, '--no-warnings', '--no-force-async-hooks-checks', path.join(paths.root, 'kernel', 'start.cjs'), '{connection_file}'],
     display_name: 'TypeScript (Alignlab)',
     language: 'typescript',
     interrupt_mode: 'signal',
-    env: { ALIGNLAB_ROOT: paths.root, TSX_TSCONFIG_PATH: path.join(paths.root, 'tsconfig.json') },
     metadata: { debugger: false },
   };
 }
