@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import { requireMachine, requireSpace, thisMachine } from '../../scripts/setup/machine.mjs';
 import { nodeIsNewEnough } from '../../scripts/setup/node-version.mjs';
 import { toolEnvironment } from '../../scripts/setup/paths.mjs';
-import { ROOT } from './sandbox.mjs';
 
 const linux = { platform: 'linux', arch: 'x64', glibc: '2.36', cpuFlags: ' fpu sse avx avx2' };
 
@@ -43,16 +45,18 @@ describe('the machine', () => {
 });
 
 describe('the environment of the tools', () => {
-  test('without HOME, or with one that cannot be used, everything still has a home and a cache', () => {
-    assert.ok(toolEnvironment({}, ROOT).HOME);
-    const odd = toolEnvironment({ HOME: '/nonexistent' }, ROOT);
-    assert.ok(odd.HOME.startsWith(ROOT));
+  test('without HOME, or with one that cannot be used, everything still has a home and a cache', (t) => {
+    const root = mkdtempSync(path.join(tmpdir(), 'alignlab-root-'));
+    t.after(() => rmSync(root, { recursive: true }));
+    assert.ok(existsSync(toolEnvironment({}, root).HOME));
+    const odd = toolEnvironment({ HOME: '/nonexistent' }, root);
+    assert.ok(odd.HOME.startsWith(root) && existsSync(odd.HOME));
     assert.ok(odd.ALIGNLAB_CACHE.startsWith(odd.HOME));
   });
 
   test('the cache is ALIGNLAB_CACHE, else under XDG_CACHE_HOME, else under ~/.cache', () => {
-    assert.equal(toolEnvironment({ HOME: '/tmp', ALIGNLAB_CACHE: '/x', XDG_CACHE_HOME: '/y' }, ROOT).ALIGNLAB_CACHE, '/x');
-    assert.equal(toolEnvironment({ HOME: '/tmp', XDG_CACHE_HOME: '/y' }, ROOT).ALIGNLAB_CACHE, '/y/alignlab');
-    assert.equal(toolEnvironment({ HOME: '/tmp' }, ROOT).ALIGNLAB_CACHE, '/tmp/.cache/alignlab');
+    assert.equal(toolEnvironment({ HOME: '/tmp', ALIGNLAB_CACHE: '/x', XDG_CACHE_HOME: '/y' }).ALIGNLAB_CACHE, '/x');
+    assert.equal(toolEnvironment({ HOME: '/tmp', XDG_CACHE_HOME: '/y' }).ALIGNLAB_CACHE, '/y/alignlab');
+    assert.equal(toolEnvironment({ HOME: '/tmp' }).ALIGNLAB_CACHE, '/tmp/.cache/alignlab');
   });
 });
