@@ -1,3 +1,5 @@
+import { loadRows, type LoadRowsOptions } from "./rows";
+
 /** A preference pair as plain text: the answer `chosen` was preferred to `rejected`. */
 export interface PreferenceRow {
   prompt: string;
@@ -25,4 +27,12 @@ export function validatePreferenceRows(rows: readonly unknown[]): PreferenceRow[
     if (record.chosen === record.rejected) throw new TypeError(`Row ${index}: chosen and rejected are the same text, so the pair says nothing.`);
     return { prompt: record.prompt as string, chosen: record.chosen as string, rejected: record.rejected as string };
   });
+}
+
+/**
+ * Loads preference pairs and checks every one of them.
+ * @param idOrPath as for `loadRows`: a file, a folder, `human-like` (packaged), or a hub id such as `HumanLLMs/Human-Like-DPO-Dataset`
+ */
+export async function loadPreferenceRows(idOrPath: string, options: Omit<LoadRowsOptions, "columns"> = {}): Promise<PreferenceRow[]> {
+  return validatePreferenceRows(await loadRows(idOrPath, options));
 }
