@@ -66,8 +66,9 @@ function stringDifference(got: Plain, wanted: string, differs: Differs): Differe
 
 function listDifference(got: Plain, wanted: Plain[], tolerance: Tolerance, where: string, differs: Differs): Difference | null {
   if (!Array.isArray(got)) return differs(`${kindOf(got)}, where ${kindOf(wanted)} is wanted`);
-  const shapes = [shapeOf(got), shapeOf(wanted)].map((shape) => shape && `[${shape.join(", ")}]`);
-  if (shapes[0] && shapes[1] && shapes[0] !== shapes[1]) return differs(`its shape is ${shapes[0]}, where ${shapes[1]} is wanted`);
+  const [mine, theirs] = [shapeOf(got), shapeOf(wanted)];
+  if (mine && theirs && theirs.length > 1 && mine.join() !== theirs.join()) return differs(`its shape is [${mine.join(", ")}], where [${theirs.join(", ")}] is wanted`);
+  if (mine && theirs && got.length !== wanted.length) return differs(`it has ${count(got.length, "entry", "entries")}, where ${wanted.length} are wanted`);
   for (let index = 0; index < Math.min(got.length, wanted.length); index++) {
     const difference = firstDifference(got[index], wanted[index], tolerance, `${where}[${index}]`);
     if (difference) return difference;

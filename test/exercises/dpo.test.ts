@@ -71,7 +71,7 @@ recognises(dpoLoss, "sum in place of mean", but(0, (margins) => tf.neg(tf.sum(tf
 
 refuses(dpoLoss, "nothing is returned", (() => undefined) as never, /nothing \(undefined; is there a return\?\)/);
 refuses(dpoLoss, "the losses of the pairs, not reduced", but(0, (margins) => tf.neg(tf.logSigmoid(margins))), /\[0\]: a list of \d, where a number is wanted/);
-refuses(dpoLoss, "two results", ((...args: Parameters<DpoLoss>) => solution(...args).slice(0, 2)) as never, /its shape is \[2\], where \[3\] is wanted/);
+refuses(dpoLoss, "two results", ((...args: Parameters<DpoLoss>) => solution(...args).slice(0, 2)) as never, /it has 2 entries, where 3 are wanted/);
 refuses(dpoLoss, "a margin of twice the size", but(2, (margins) => tf.mul(tf.mean(margins), 2)), /\[2\]: another number/);
 refuses(dpoLoss, "an error in the function", (() => { throw new RangeError("shapes differ"); }) as never, /RangeError: shapes differ/);
 refuses(dpoLoss, "a function that is still to do", (() => todo("compute the loss")) as never, /Not done yet: compute the loss/);

@@ -64,5 +64,5 @@ recognises(getLogProb, "shift in the wrong direction", (logits, labels, mask) =>
   summed(tf.slice(logits, [0, 1, 0], [-1, -1, -1]), withoutLast(labels), withoutFirst(mask)));
 
 refuses(getLogProb, "logs to base 2", (logits, labels, mask) => tf.div(solution(logits, labels, mask), Math.LN2) as Tensor1D, /\[0\]: another number/);
-refuses(getLogProb, "the first row alone", (logits, labels, mask) => tf.slice(solution(logits, labels, mask), [0], [1]), /its shape is \[1\], where \[2\] is wanted/);
+refuses(getLogProb, "the first row alone", (logits, labels, mask) => tf.slice(solution(logits, labels, mask), [0], [1]), /it has 1 entry, where 2 are wanted/);
 refuses(getLogProb, "shapes that do not meet", (logits, labels, mask) => summed(predictions(logits), labels, mask), /shape/i);

@@ -1,0 +1,135 @@
+import { afterEach, beforeEach, test } from "node:test";
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { announceRun, expectedTime, inTime, runMimeType } from "../../src/exercises/announce";
+import { check, CheckError, hint } from "../../src/exercises/check";
+import type { DpoLoss } from "../../src/exercises/checks/dpo";
+import { exercise } from "../../src/exercises/exercise";
+import { runFolder } from "../../src/exercises/folders";
+import { profile } from "../../src/exercises/profile";
+import { question } from "../../src/exercises/question";
+import { todo, TodoError } from "../../src/exercises/todo";
+import { pad as libraryPad } from "../../src/tokens/collate";
+
+const root = resolve(__dirname, "../..");
+let shown: Record<string, unknown>[] = [];
+let folder = "";
+
+beforeEach(() => {
+  shown = [];
+  folder = mkdtempSync(join(root, "runs-test-"));
+  process.env.ALIGNLAB_RUN_DIR = relative(root, folder);
+  const kernel = { display: (data: Record<string, unknown>) => shown.push(data), clearOutput() {}, signal: new AbortController().signal };
+  (globalThis as Record<symbol, unknown>)[Symbol.for("alignlab.kernel")] = kernel;
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+  delete process.env.ALIGNLAB_RUN_DIR;
+  delete process.env.ALIGNLAB_PROFILE;
+  delete (globalThis as Record<symbol, unknown>)[Symbol.for("alignlab.kernel")];
+});
+
+const text = (at = -1): string => String(shown.at(at)?.["text/plain"]);
+const html = (at = -1): string => String(shown.at(at)?.["text/html"]);
+
+test("todo throws and says what to do", () => {
+  assert.throws(() => todo("compute the loss"), (error: Error) => error instanceof TodoError && /Not done yet: compute the loss\. Replace/.test(error.message));
+});
+
+test("a passed check says what was tried and throws nothing", async () => {
+  await check("pad", libraryPad);
+  assert.match(text(), /^✓ Exercise 3a, pad: passed\n {2}tried: 4 trials: three sequences/);
+});
+
+test("a check of a wrong answer shows got, wanted and the place, then ends the cell", async () => {
+  const wrong = (sequences: number[][]) => sequences.map((row) => [...row, 1]);
+  await assert.rejects(() => check("pad", wrong), (error: Error) => error instanceof CheckError && /Exercise 3a, pad: not right yet/.test(error.message));
+  assert.match(text(), /^✗ Exercise 3a, pad: not right yet/);
+  assert.match(text(), /got: \[\[5, 6, 7, 1\]/);
+  assert.match(text(), /wanted: \[\[5, 6, 7\], \[8, 0, 0\]/);
+  assert.match(text(), /first difference: at \[0\]: it has 4 entries, where 3 are wanted/);
+  assert.match(text(), /hint\("pad"\)/);
+});
+
+test("differing cells are framed in a picture of both values", async () => {
+  await assert.rejects(() => check("pad", (s, _, side) => libraryPad(s, 0, side)), CheckError);
+  assert.match(text(), /what happened: The filling is always 0/);
+  assert.equal(html().match(/border:2px/g)?.length, 6, "three wrong cells, in both tables");
+});
+
+test("a named mistake is the head of the report and of the error", async () => {
+  const swapped: DpoLoss = () => todo("write the loss");
+  await assert.rejects(() => check("dpo-loss", swapped), /Exercise 4, dpoLoss: not done yet\. Not done yet: write the loss/);
+  assert.match(text(), /^○ Exercise 4, dpoLoss: not done yet/);
+  assert.doesNotMatch(text(), /wanted/);
+});
+
+test("html in a student's values is shown, not run", async () => {
+  await assert.rejects(() => check("pad", (() => "<script>alert(1)</script>") as never), CheckError);
+  assert.ok(!html().includes("<script>"));
+});
+
+test("an unknown exercise lists the known ones; one of a teacher's own works", async () => {
+  await assert.rejects(() => check("dpo" as never, (() => 0) as never), /There is no exercise "dpo"\. The exercises: apply-chat-template/);
+  const own = exercise<{ x: number }, (x: number) => number>({
+    id: "twice", title: "Twice", minutes: 1, returns: "a number", hints: ["Add it to itself."], trials: [{ tried: "3", input: { x: 3 } }],
+    call: (answer, { x }) => answer(x), right: ({ x }) => 2 * x, mistakes: [{ name: "square", says: "That is the square.", wrong: ({ x }) => x * x }],
+  });
+  await check(own, (x: number) => x + x);
+  await assert.rejects(() => check(own, (x: number) => x * x), /That is the square/);
+});
+
+test("hints come one after the other and stay at the last", () => {
+  for (let i = 0; i < 4; i++) hint("get-log-prob");
+  assert.match(text(0), /hint 1 of 3/);
+  assert.match(text(3), /hint 3 of 3/);
+});
+
+test("a question without an answer keeps its rubric to itself; with one it stores every version", () => {
+  question("padding-side", "  ");
+  assert.doesNotMatch(text(), /good answer says:|\[ \]/);
+  question("padding-side", "On the left.");
+  question("padding-side", "On the left.");
+  question("padding-side", "Prompts on the left.");
+  assert.match(text(), /Your answer: Prompts on the left\.\nA good answer says:\n {2}\[ \] Prompts on the left, so that/);
+  const stored = JSON.parse(readFileSync(join(folder, "work/answers.json"), "utf8")) as Record<string, { answer: string }[]>;
+  assert.deepEqual(stored["padding-side"].map(({ answer }) => answer), ["On the left.", "Prompts on the left."]);
+});
+
+const settings = { full: { rows: 10_884, batchSize: 16, learningRate: 5e-5 }, default: { rows: 270, batchSize: 4 }, quick: { rows: 8, batchSize: 4 } };
+
+test("a profile shows each deviation beside the original's value", () => {
+  process.env.ALIGNLAB_PROFILE = "default";
+  assert.deepEqual(profile("01", settings), { rows: 270, batchSize: 4, learningRate: 5e-5 });
+  assert.match(text(), /training rows +270 +10,884 +differs/);
+  assert.match(text(), /learning rate +5e-5 +5e-5$/m);
+});
+
+test("full is the original, an unknown profile or setting is refused", () => {
+  process.env.ALIGNLAB_PROFILE = "full";
+  assert.deepEqual(profile("01", settings), settings.full);
+  assert.doesNotMatch(text(), /differs/);
+  assert.throws(() => profile("01", { full: { beta: 1 } as Record<string, number>, default: {}, quick: {} }), /not beta/);
+  process.env.ALIGNLAB_PROFILE = "fast";
+  assert.throws(() => profile("01", settings), /ALIGNLAB_PROFILE is "fast"; the profiles are quick, default, full/);
+});
+
+test("the run is described for readers and for programs", () => {
+  const run = { backend: "tensorflow (cpu)", precision: "float32", model: "m", data: "d", seed: 42 };
+  announceRun(run);
+  assert.deepEqual(shown[0][runMimeType], run);
+  assert.match(text(), /seed +42/);
+});
+
+test("expected times are worked out from what was measured", () => {
+  assert.equal(expectedTime("training", { seconds: 6, done: 2, total: 40, unit: "steps" }), 2);
+  assert.match(text(), /Expected time for training: 2\.0 minutes \(40 steps at 3\.00 s each, measured\)/);
+  assert.deepEqual([40, 400, 4000, 40_000].map(inTime), ["40 s", "6.7 minutes", "67 minutes", "11.1 hours"]);
+  assert.throws(() => expectedTime("training", { seconds: 0, done: 1, total: 1, unit: "steps" }), /both must be above 0/);
+});
+
+test("what a run saves lies in its folder", () => {
+  assert.equal(resolve(runFolder("checkpoint")), join(folder, "checkpoint"));
+});
