@@ -15,3 +15,12 @@ export { shuffleRows, splitRows } from "./data/split";
 export { pad, padCollate, type PreferenceBatch } from "./tokens/collate";
 export { applyChatTemplate, tokenizeRow, tokenizeRows, type TokenizeOptions, type TokenizedRow } from "./tokens/preference";
 export { Tokenizer, type Message } from "./tokens/tokenizer";
+
+export { announceRun, expectedTime, inTime, type RunDescription } from "./exercises/announce";
+export { check, CheckError, hint } from "./exercises/check";
+export { exercise, type Exercise, type ExerciseDefinition, type Mistake, type Trial } from "./exercises/exercise";
+export { runFolder } from "./exercises/folders";
+export { HandOptimizer, type BatchTensors, type LanguageModel, type StepOptimizer } from "./exercises/handTraining";
+export { profile, profileName, type ProfileName, type Settings } from "./exercises/profile";
+export { question } from "./exercises/question";
+export { todo, TodoError } from "./exercises/todo";

@@ -1,6 +1,7 @@
 import type { Scalar, Tensor1D } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { dpoLoss, type DpoLoss } from "../../src/exercises/checks/dpo";
+import { dpoLoss as libraryDpoLoss } from "../../src/loss/dpo";
 import { todo } from "../../src/exercises/todo";
 import { namesAll, passes, recognises, refuses } from "./judging";
 
@@ -18,6 +19,7 @@ passes(dpoLoss, "policy ratio minus reference ratio, softplus", (pc, pr, rc, rr,
   const loss = tf.mean(tf.softplus(tf.mul(logits, -beta)));
   return [loss, tf.mean(tf.cast(tf.greater(logits, 0), "float32")), tf.mul(tf.mean(logits), beta)] as [Scalar, Scalar, Scalar];
 });
+passes(dpoLoss, "the library's own", libraryDpoLoss);
 passes(dpoLoss, "a loop over plain numbers", (pc, pr, rc, rr, beta = 0.1) => {
   const [a, b, c, d] = [pc, pr, rc, rr].map((tensor) => tensor.arraySync() as number[]);
   let [loss, accuracy, margin] = [0, 0, 0];
