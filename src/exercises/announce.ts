@@ -1,6 +1,6 @@
 import { cpus, totalmem } from "node:os";
-import { display } from "../engine/host";
-import { tableBundle } from "./table";
+import { display, displayMethod } from "../engine/host";
+import { table } from "../log/table";
 
 /** What a notebook runs on and with; every notebook says it in its first output. */
 export interface RunDescription {
@@ -18,8 +18,8 @@ export const runMimeType = "application/vnd.alignlab.run+json";
 /** Shows what this run uses. */
 export function announceRun(run: RunDescription): void {
   const machine = `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB of memory`;
-  const rows = [["what", "this run"], ["backend", run.backend], ["precision", run.precision], ["model", run.model], ["data", run.data], ["seed", String(run.seed)], ["machine", machine]];
-  display({ ...tableBundle("This run", rows), [runMimeType]: run });
+  const rows = Object.entries({ ...run, seed: String(run.seed), machine }).map(([what, value]) => ({ what, "this run": value }));
+  display({ ...table(rows, { caption: "This run" })[displayMethod](), [runMimeType]: run });
 }
 
 /**

@@ -1,5 +1,5 @@
 import { display } from "../engine/host";
-import { tableBundle } from "./table";
+import { table } from "../log/table";
 
 export const profileNames = ["quick", "default", "full"] as const;
 export type ProfileName = (typeof profileNames)[number];
@@ -43,9 +43,13 @@ export function profile<Full extends Settings>(notebook: string, settings: { ful
   const names = Object.keys(settings.full) as SettingName[];
   const unknown = Object.keys(chosen).filter((key) => !(key in described));
   if (unknown.length > 0) throw new Error(`A profile may change ${Object.keys(described).join(", ")}; not ${unknown.join(", ")}.`);
-  const rows = names.map((key) => [described[key], format(chosen[key]!), format(settings.full[key]!), chosen[key] === settings.full[key] ? "" : "differs"]);
-  const differing = rows.flatMap((row, index) => (row[3] ? [index + 1] : []));
-  display(tableBundle(`Notebook ${notebook}, profile ${name}`, [["setting", "this run", "original", ""], ...rows], differing));
+  const rows = names.map((key) => ({
+    setting: described[key],
+    "this run": format(chosen[key]!),
+    original: format(settings.full[key]!),
+    "": chosen[key] === settings.full[key] ? "" : "differs",
+  }));
+  display(table(rows, { caption: `Notebook ${notebook}, profile ${name}` }));
   return chosen as { [Name in keyof Full]: number };
 }
 
