@@ -68,15 +68,12 @@ export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) =>
     const outputs = run(compiled, args, options);
     return (compiled.empty ? undefined : compiled.single ? outputs[0] : outputs) as R;
   };
-  return Object.assign(call, {
-    get traces(): TraceInfo[] {
-      return [...cache.values()].map(({ signature, nodes, milliseconds }) => ({ signature, nodes, milliseconds }));
-    },
-    dispose(): void {
-      for (const compiled of cache.values()) free(compiled);
-      cache.clear();
-    },
-  }) as JitFunction<A, R>;
+  const traces = (): TraceInfo[] => [...cache.values()].map(({ signature, nodes, milliseconds }) => ({ signature, nodes, milliseconds }));
+  const dispose = (): void => {
+    for (const compiled of cache.values()) free(compiled);
+    cache.clear();
+  };
+  return Object.defineProperties(call, { traces: { get: traces }, dispose: { value: dispose } }) as JitFunction<A, R>;
 }
 
 function trace<A extends Tensor[], R extends JitResult>(fn: (...args: A) => R, args: A, signature: string, options: JitOptions): Compiled {

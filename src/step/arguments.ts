@@ -1,0 +1,76 @@
+import type { Precision } from "../engine/recorder";
+import type { SchedulerType } from "./schedule";
+
+/** Settings of a training run: transformers' TrainingArguments in camelCase, with the defaults of TRL. */
+export interface TrainingArguments {
+  /** Where checkpoints and the log go. Without it nothing is written. */
+  outputDir?: string;
+  /** η. Default 1e-6, TRL's for DPO. */
+  learningRate: number;
+  numTrainEpochs: number;
+  /** Optimiser steps in all; above 0 it overrules `numTrainEpochs`. Default -1. */
+  maxSteps: number;
+  perDeviceTrainBatchSize: number;
+  perDeviceEvalBatchSize: number;
+  /** Batches whose gradients are averaged before one optimiser step. */
+  gradientAccumulationSteps: number;
+  lrSchedulerType: SchedulerType;
+  /** Steps over which the learning rate rises from 0. */
+  warmupSteps: number;
+  /** Gradients are scaled down to this global norm; 0 leaves them. */
+  maxGradNorm: number;
+  weightDecay: number;
+  adamBeta1: number;
+  adamBeta2: number;
+  adamEpsilon: number;
+  /** Optimiser steps between two rows of the log. */
+  loggingSteps: number;
+  /** Steps between two evaluations; 0: none but those asked for. */
+  evalSteps: number;
+  /** Steps between two checkpoints; 0: none. */
+  saveSteps: number;
+  /** The newest checkpoints that are kept; null keeps all. */
+  saveTotalLimit: number | null;
+  seed: number;
+  /** Takes the rows in a new order each epoch, drawn from `seed`. */
+  shuffle: boolean;
+  /** Puts rows of like length into one batch: less padding and fewer shapes to compile. */
+  groupByLength: boolean;
+  /** `bfloat16` for matrix products, or `float32` throughout. */
+  precision: Precision;
+}
+
+export const TRAINING_DEFAULTS: TrainingArguments = {
+  learningRate: 1e-6, numTrainEpochs: 3, maxSteps: -1, perDeviceTrainBatchSize: 8, perDeviceEvalBatchSize: 8,
+  gradientAccumulationSteps: 1, lrSchedulerType: "linear", warmupSteps: 0, maxGradNorm: 1, weightDecay: 0,
+  adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, loggingSteps: 10, evalSteps: 0, saveSteps: 0, saveTotalLimit: null,
+  seed: 42, shuffle: true, groupByLength: true, precision: "float32",
+};
+
+const POSITIVE_INTEGERS = ["perDeviceTrainBatchSize", "perDeviceEvalBatchSize", "gradientAccumulationSteps", "loggingSteps"] as const;
+const COUNTS = ["warmupSteps", "evalSteps", "saveSteps", "seed"] as const;
+const NOT_NEGATIVE = ["learningRate", "maxGradNorm", "weightDecay", "adamEpsilon"] as const;
+
+/**
+ * Fills in defaults and refuses what cannot be run.
+ * @throws RangeError with the argument's name, its value and what it may be
+ */
+export function trainingArguments<T extends TrainingArguments>(given: Partial<T>, defaults: T): T {
+  for (const name of Object.keys(given)) {
+    if (!(name in defaults) && name !== "outputDir") throw new RangeError(`args.${name} is not a training argument. Known are: ${["outputDir", ...Object.keys(defaults)].join(", ")}.`);
+  }
+  const given_ = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>;
+  const args = { ...defaults, ...given_ };
+  const refuse = (name: keyof TrainingArguments, needed: string): never => {
+    throw new RangeError(`args.${name} is ${String(args[name])}; ${needed} is needed.`);
+  };
+  for (const name of POSITIVE_INTEGERS) if (!(Number.isInteger(args[name]) && args[name] > 0)) refuse(name, "a whole number above 0");
+  for (const name of COUNTS) if (!(Number.isInteger(args[name]) && args[name] >= 0)) refuse(name, "a whole number, 0 or above,");
+  for (const name of NOT_NEGATIVE) if (!(Number.isFinite(args[name]) && args[name] >= 0)) refuse(name, "a number, 0 or above,");
+  if (!(args.numTrainEpochs > 0)) refuse("numTrainEpochs", "a number above 0");
+  if (!Number.isInteger(args.maxSteps) || args.maxSteps === 0) refuse("maxSteps", "a whole number above 0, or -1 for none,");
+  if (!["linear", "constant"].includes(args.lrSchedulerType)) refuse("lrSchedulerType", '"linear" or "constant"');
+  if (!["float32", "bfloat16"].includes(args.precision)) refuse("precision", '"float32" or "bfloat16"');
+  if (args.saveSteps > 0 && !args.outputDir) refuse("outputDir", "a folder for the checkpoints that saveSteps asks for");
+  return args;
+}

@@ -1,0 +1,31 @@
+import { existsSync, readdirSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { LlamaForCausalLM } from "../model/llama";
+import { saveModel } from "../model/load";
+import type { Tokenizer } from "../tokens/tokenizer";
+import type { TrainingArguments } from "./arguments";
+import type { TrainerState } from "./callbacks";
+
+/** A model card with the front matter of Hugging Face, for a checkpoint of a run. */
+export function checkpointCard(name: string, args: object, state: TrainerState): string {
+  const settings = Object.entries(args).map(([key, value]) => `| ${key} | ${JSON.stringify(value)} |`);
+  return ["---", "library_name: transformers", "tags:", "- alignlab", "---", "", `# ${name}`, "", `Step ${state.step} of ${state.maxSteps}.`, "", "| setting | value |", "|---|---|", ...settings, ""].join("\n");
+}
+
+/**
+ * Writes a model folder with trainer_state.json (transformers' names) in it, and removes checkpoints beyond
+ * `saveTotalLimit`, oldest first.
+ */
+export async function saveCheckpoint(path: string, parts: { model: LlamaForCausalLM; tokenizer: Tokenizer }, args: TrainingArguments, state: TrainerState): Promise<void> {
+  await saveModel(path, parts, { card: checkpointCard(`Checkpoint at step ${state.step}`, args, state) });
+  const trainerState = { epoch: state.epoch, global_step: state.step, max_steps: state.maxSteps, num_train_epochs: state.numTrainEpochs, log_history: state.logHistory };
+  await writeFile(join(path, "trainer_state.json"), `${JSON.stringify(trainerState, null, 2)}\n`);
+  if (args.saveTotalLimit !== null) await removeOldest(dirname(path), args.saveTotalLimit);
+}
+
+async function removeOldest(folder: string, keep: number): Promise<void> {
+  if (!existsSync(folder)) return;
+  const steps = readdirSync(folder).flatMap((name) => /^checkpoint-(\d+)$/.exec(name)?.[1] ?? []).map(Number).sort((a, b) => b - a);
+  for (const step of steps.slice(keep)) await rm(join(folder, `checkpoint-${step}`), { recursive: true });
+}

@@ -1,0 +1,180 @@
+import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
+import type { PreferenceRow } from "../data/preference";
+import { tf } from "../engine/backend";
+import { stopSignal } from "../engine/host";
+import { lossNeedsLengths, preferenceLoss, type PreferenceLossOptions } from "../loss/preference";
+import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
+import { rewardMetrics, type RewardMetrics } from "../loss/rewards";
+import type { LlamaForCausalLM } from "../model/llama";
+import { packedLength, packPairs } from "../tokens/packing";
+import { tokenizeRows, type TokenizedRow } from "../tokens/preference";
+import type { Tokenizer } from "../tokens/tokenizer";
+import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
+import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import { saveCheckpoint } from "./checkpoint";
+import { Reference } from "./reference";
+import { TrainingLoop, type TrainOutput } from "./trainer";
+import { jit, type JitFunction } from "../engine/jit";
+
+/** TRL's DPOConfig in camelCase. */
+export interface DPOConfig extends TrainingArguments, Required<Pick<PreferenceLossOptions, "lossType" | "beta" | "labelSmoothing" | "fDivergenceType">> {
+  /** A prompt keeps its last so many tokens; null keeps all. */
+  maxPromptLength: number | null;
+  /** An answer keeps its first so many tokens; null keeps all. */
+  maxCompletionLength: number | null;
+}
+
+export const DPO_DEFAULTS: DPOConfig = {
+  ...TRAINING_DEFAULTS, lossType: "sigmoid", beta: 0.1, labelSmoothing: 0, fDivergenceType: "reverse_kl",
+  maxPromptLength: 512, maxCompletionLength: null,
+};
+
+export interface DPOTrainerOptions {
+  /** The policy. Its weights are trained in place. */
+  model: LlamaForCausalLM;
+  /** π_ref. Default: the policy as it is now, copied until every reference log-probability is known. */
+  refModel?: LlamaForCausalLM;
+  tokenizer: Tokenizer;
+  trainDataset: readonly PreferenceRow[];
+  evalDataset?: readonly PreferenceRow[];
+  args?: Partial<DPOConfig>;
+  callbacks?: readonly TrainerCallback[];
+}
+
+const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"] as const satisfies readonly (keyof RewardMetrics)[];
+
+/**
+ * Direct Preference Optimisation (Rafailov et al. 2023) with the surface of TRL's DPOTrainer.
+ *
+ * A pair's prompt is computed once for both answers, the head runs over answer tokens only, and reference
+ * log-probabilities are computed batch by batch on first use and kept on disk.
+ */
+export class DPOTrainer {
+  readonly args: DPOConfig;
+  readonly trainRows: readonly TokenizedRow[];
+  readonly evalRows: readonly TokenizedRow[];
+  private readonly loop: TrainingLoop;
+  private readonly reference: Reference;
+  private readonly evaluation: JitFunction<Tensor[], Tensor>;
+
+  /** @throws with the row's number for a row that cannot be trained on, with the argument's name for a bad setting */
+  constructor(private readonly options: DPOTrainerOptions) {
+    this.args = trainingArguments(options.args ?? {}, DPO_DEFAULTS);
+    const { maxPromptLength, maxCompletionLength } = this.args;
+    const tokenize = (rows: readonly PreferenceRow[]): TokenizedRow[] => tokenizeRows(rows, options.tokenizer, { maxPromptLength, maxCompletionLength });
+    this.trainRows = tokenize(options.trainDataset);
+    this.evalRows = tokenize(options.evalDataset ?? []);
+    this.checkLengths();
+    this.reference = new Reference(options.model, options.refModel, [...this.trainRows, ...this.evalRows], this.args.precision, this.padTokenId);
+    const metricsOf = this.lossFunction();
+    this.evaluation = jit((...tensors: Tensor[]) => {
+      const { loss, metrics } = metricsOf(tensors);
+      return tf.stack([loss, ...metrics]);
+    }, { precision: this.args.precision, name: "dpo_evaluate" });
+    this.loop = new TrainingLoop({
+      parameters: options.model.parameters,
+      lengths: this.trainRows.map(packedLength),
+      prepare: (rows) => this.prepare(rows.map((row) => this.trainRows[row]!)),
+      loss: metricsOf,
+      metricNames: METRICS,
+      ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(this.evalRows, signal) } : {}),
+      save: (path, state) => saveCheckpoint(path, options, this.args, state),
+    }, this.args, options.callbacks ?? []);
+  }
+
+  /** What the run has logged so far, under TRL's names. */
+  get state(): TrainerState {
+    return this.loop.state;
+  }
+
+  private get padTokenId(): number {
+    return this.options.tokenizer.padTokenId ?? 0;
+  }
+
+  private checkLengths(): void {
+    const { maxPositionEmbeddings } = this.options.model.config;
+    const check = (rows: readonly TokenizedRow[], set: string): void => rows.forEach((row, i) => {
+      const longest = row.prompt_input_ids.length + Math.max(row.chosen_input_ids.length, row.rejected_input_ids.length);
+      if (longest > maxPositionEmbeddings) throw new RangeError(`Row ${i} of ${set}: prompt and answer take ${longest} tokens, the model has ${maxPositionEmbeddings} positions. Lower maxPromptLength or maxCompletionLength.`);
+    });
+    check(this.trainRows, "trainDataset");
+    check(this.evalRows, "evalDataset");
+  }
+
+  /** Loss and metrics of one packed batch inside a trace. The tensors are refChosen, refRejected, lengths, then the batch's. */
+  private lossFunction(): (tensors: Tensor[]) => { loss: Scalar; metrics: Scalar[] } {
+    const { lossType, beta, labelSmoothing, fDivergenceType } = this.args;
+    const losses = preferenceLoss({ lossType, beta, labelSmoothing, fDivergenceType });
+    const needsLengths = lossNeedsLengths(lossType);
+    return ([refChosenLogps, refRejectedLogps, chosenLengths, rejectedLengths, ...batch]) => {
+      const { chosen, rejected } = pairLogps(this.options.model, pairTensorsFrom(batch));
+      const logps = {
+        chosenLogps: chosen, rejectedLogps: rejected, refChosenLogps: refChosenLogps as Tensor1D, refRejectedLogps: refRejectedLogps as Tensor1D,
+        ...(needsLengths ? { chosenLengths: chosenLengths as Tensor1D, rejectedLengths: rejectedLengths as Tensor1D } : {}),
+      };
+      const measured = rewardMetrics(logps, beta);
+      return { loss: tf.mean(losses(logps)), metrics: METRICS.map((name) => measured[name]) };
+    };
+  }
+
+  private async prepare(rows: readonly TokenizedRow[]): Promise<{ tensors: Tensor[]; tokens: number }> {
+    const reference = await this.reference.logps(rows);
+    const packed = packPairs(rows, { padTokenId: this.padTokenId });
+    const vector = (of: (i: number) => number): Tensor1D => tf.tensor1d(Float32Array.from(rows, (_, i) => of(i)));
+    return {
+      tokens: packed.tokens,
+      tensors: [
+        vector((i) => reference[i]!.chosen), vector((i) => reference[i]!.rejected),
+        vector((i) => rows[i]!.chosen_input_ids.length), vector((i) => rows[i]!.rejected_input_ids.length),
+        ...pairTensorList(toPairTensors(packed)),
+      ],
+    };
+  }
+
+  /** Computes and keeps the reference log-probabilities of all rows now, rather than batch by batch while training. */
+  async precomputeReference(onProgress?: (done: number, total: number) => void): Promise<void> {
+    await this.reference.precompute(this.args.perDeviceTrainBatchSize, onProgress);
+  }
+
+  /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. */
+  async train(): Promise<TrainOutput> {
+    // From the first step on the weights are no longer the ones that the fingerprint names.
+    await this.reference.freeze();
+    this.options.model.fingerprint = null;
+    return this.loop.run();
+  }
+
+  /** Ends training after the current step. */
+  stop(): void {
+    this.loop.stop();
+  }
+
+  /** Means over the evaluation rows, logged under `eval_…`. @throws when the trainer has no evalDataset */
+  async evaluate(): Promise<LogRow | null> {
+    if (this.evalRows.length === 0) throw new Error("evaluate: the trainer was made without evalDataset.");
+    return this.loop.evaluate();
+  }
+
+  private async measure(rows: readonly TokenizedRow[], signal: AbortSignal = stopSignal()): Promise<Record<string, number> | null> {
+    const size = this.args.perDeviceEvalBatchSize;
+    const byLength = [...rows].sort((a, b) => packedLength(a) - packedLength(b));
+    const sums = new Float64Array(METRICS.length + 1);
+    for (let start = 0; start < byLength.length; start += size) {
+      if (signal.aborted) return null;
+      const batch = byLength.slice(start, start + size);
+      const { tensors } = await this.prepare(batch);
+      const result = this.evaluation(...tensors);
+      const values = await result.data();
+      tf.dispose([result, ...tensors]);
+      values.forEach((value, i) => (sums[i]! += value * batch.length));
+    }
+    return Object.fromEntries(["loss", ...METRICS].map((name, i) => [name, sums[i]! / rows.length]));
+  }
+
+  /** Frees the optimiser's state, the compiled functions and the reference copy. The model stays. */
+  dispose(): void {
+    this.loop.dispose();
+    this.evaluation.dispose();
+    this.reference.dispose();
+  }
+}

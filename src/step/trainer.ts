@@ -1,0 +1,205 @@
+import type { Tensor, Variable } from "@tensorflow/tfjs";
+import { stopSignal } from "../engine/host";
+import type { TrainingArguments } from "./arguments";
+import { epochBatches } from "./batches";
+import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import { scheduleFactor } from "./schedule";
+import { TrainStep, type LossFunction } from "./trainStep";
+
+/** What a training method adds to the shared loop: its data and its loss. */
+export interface TrainingMethod {
+  parameters: ReadonlyMap<string, Variable>;
+  /** Tokens of each training row, as the batches are grouped by. */
+  lengths: readonly number[];
+  /** Builds the device tensors of a batch. The loop disposes them. */
+  prepare(rows: readonly number[]): Promise<{ tensors: Tensor[]; tokens: number }>;
+  loss: LossFunction;
+  /** Names of the loss function's metrics, in their order. */
+  metricNames: readonly string[];
+  /** Measures the held-out rows; names without the prefix `eval_`. */
+  evaluate?(signal: AbortSignal): Promise<Record<string, number> | null>;
+  /** Writes a checkpoint. */
+  save?(path: string, state: TrainerState): Promise<void>;
+}
+
+export interface TrainOutput {
+  globalStep: number;
+  /** Mean loss over the steps done. */
+  trainingLoss: number;
+  /** Under transformers' names: train_runtime (seconds), train_samples_per_second, train_steps_per_second, train_tokens_per_second. */
+  metrics: Record<string, number>;
+  /** True when the run ended before its last step because Stop was pressed. */
+  stopped: boolean;
+}
+
+/** Thrown when the loss or the gradient is no finite number. */
+export class TrainingDivergedError extends Error {
+  override name = "TrainingDivergedError";
+}
+
+/**
+ * The loop that every method shares: batches, accumulation, clipping, schedule, log, evaluation, checkpoints, stop.
+ * While TensorFlow computes a step the event loop is free, and the next batch is prepared.
+ */
+export class TrainingLoop {
+  readonly state: TrainerState;
+  readonly step: TrainStep;
+  private readonly plan: number[][][];
+  private readonly stepsPerEpoch: number;
+  private stopRequested = false;
+
+  constructor(
+    private readonly method: TrainingMethod,
+    private readonly args: TrainingArguments,
+    private readonly callbacks: readonly TrainerCallback[],
+  ) {
+    if (method.lengths.length === 0) throw new RangeError("The training set is empty.");
+    const batchesPerEpoch = Math.ceil(method.lengths.length / args.perDeviceTrainBatchSize);
+    this.stepsPerEpoch = Math.ceil(batchesPerEpoch / args.gradientAccumulationSteps);
+    const maxSteps = args.maxSteps > 0 ? args.maxSteps : Math.ceil(this.stepsPerEpoch * args.numTrainEpochs);
+    this.plan = this.planSteps(maxSteps);
+    this.state = { step: 0, maxSteps, epoch: 0, numTrainEpochs: maxSteps / this.stepsPerEpoch, logHistory: [], startedAt: 0, stopped: false };
+    this.step = new TrainStep(method.parameters, method.loss, args);
+  }
+
+  /** The row numbers of every step's batches. */
+  private planSteps(maxSteps: number): number[][][] {
+    const plan: number[][][] = [];
+    for (let epoch = 0; plan.length < maxSteps; epoch++) {
+      const batches = epochBatches(this.method.lengths, epoch, this.args);
+      for (let i = 0; i < batches.length; i += this.args.gradientAccumulationSteps) plan.push(batches.slice(i, i + this.args.gradientAccumulationSteps));
+    }
+    return plan.slice(0, maxSteps);
+  }
+
+  /** Ends the run after the step that is being computed. */
+  stop(): void {
+    this.stopRequested = true;
+  }
+
+  /**
+   * Runs to the last step, or until `stop()` or the notebook's Stop, keeping what was reached.
+   * @throws TrainingDivergedError naming step and rows when a number is no longer finite
+   */
+  async run(): Promise<TrainOutput> {
+    const { state, plan } = this;
+    const signal = stopSignal();
+    const stopping = (): boolean => this.stopRequested || signal.aborted;
+    state.startedAt = Date.now();
+    await this.tell((callback) => callback.onTrainBegin?.(state));
+    const window = new LogWindow();
+    let lossSum = 0;
+    let tokens = 0;
+    let samples = 0;
+    let prepared = this.prepareStep(0);
+    try {
+      while (state.step < state.maxSteps && !stopping()) {
+        await this.tell((callback) => callback.onStepBegin?.(state));
+        const batches = await prepared;
+        const rate = this.args.learningRate * scheduleFactor(this.args.lrSchedulerType, state.step, state.maxSteps, this.args.warmupSteps);
+        const read = this.step.run(batches.map((batch) => batch.tensors), rate);
+        const rows = plan[state.step]!.flat();
+        const isLast = state.step + 1 === state.maxSteps;
+        // Queued behind the step itself: whatever preparing needs of the device is computed in order.
+        prepared = isLast ? Promise.resolve([]) : this.prepareStep(state.step + 1);
+        prepared.catch(() => undefined);
+        const values = await read();
+        this.checkFinite(values, rows);
+        state.step++;
+        state.epoch = state.step / this.stepsPerEpoch;
+        lossSum += values[1]!;
+        tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
+        samples += rows.length;
+        window.add(values, rate);
+        await this.afterStep(window, stopping, signal);
+      }
+    } finally {
+      await prepared.then((batches) => batches.forEach((batch) => batch.tensors.forEach((tensor) => tensor.dispose())), () => undefined);
+    }
+    state.stopped = state.step < state.maxSteps;
+    const seconds = (Date.now() - state.startedAt) / 1000;
+    await this.tell((callback) => callback.onTrainEnd?.(state));
+    return {
+      globalStep: state.step, trainingLoss: state.step > 0 ? lossSum / state.step : NaN, stopped: state.stopped,
+      metrics: {
+        train_runtime: seconds, train_samples_per_second: samples / seconds,
+        train_steps_per_second: state.step / seconds, train_tokens_per_second: tokens / seconds,
+      },
+    };
+  }
+
+  private async afterStep(window: LogWindow, stopping: () => boolean, signal: AbortSignal): Promise<void> {
+    const { state, args } = this;
+    const isLast = state.step === state.maxSteps;
+    if (state.step % args.loggingSteps === 0 || isLast || stopping() || state.step === 1) await this.log(window.row(state, this.method.metricNames));
+    await this.tell((callback) => callback.onStepEnd?.(state));
+    if (args.evalSteps > 0 && this.method.evaluate && (state.step % args.evalSteps === 0 || isLast)) await this.evaluate(signal);
+    if (args.saveSteps > 0 && this.method.save && (state.step % args.saveSteps === 0 || isLast)) await this.save();
+  }
+
+  /** Measures the held-out rows now and logs the result under `eval_…`; null when stopped before its end. */
+  async evaluate(signal: AbortSignal = stopSignal()): Promise<LogRow | null> {
+    const measured = await this.method.evaluate?.(signal);
+    if (!measured) return null;
+    const { step, epoch } = this.state;
+    const row: LogRow = { step, epoch, ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [`eval_${name}`, value])) };
+    this.state.logHistory.push(row);
+    await this.tell((callback) => callback.onEvaluate?.(this.state, row));
+    return row;
+  }
+
+  private async save(): Promise<void> {
+    const path = `${this.args.outputDir}/checkpoint-${this.state.step}`;
+    await this.method.save!(path, this.state);
+    await this.tell((callback) => callback.onSave?.(this.state, path));
+  }
+
+  private async prepareStep(index: number): Promise<{ tensors: Tensor[]; tokens: number }[]> {
+    const batches = [];
+    for (const rows of this.plan[index]!) batches.push(await this.method.prepare(rows));
+    return batches;
+  }
+
+  private checkFinite(values: Float32Array, rows: number[]): void {
+    if (Number.isFinite(values[0]!) && Number.isFinite(values[1]!)) return;
+    throw new TrainingDivergedError(
+      `Step ${this.state.step + 1}: the loss is ${values[1]} and the gradient's norm ${values[0]}, on the rows ${rows.join(", ")}. ` +
+        "Look at these rows; then lower learningRate, or train with precision float32.",
+    );
+  }
+
+  private async log(row: LogRow): Promise<void> {
+    this.state.logHistory.push(row);
+    await this.tell((callback) => callback.onLog?.(this.state, row));
+  }
+
+  private async tell(call: (callback: TrainerCallback) => void | Promise<void> | undefined): Promise<void> {
+    for (const callback of this.callbacks) await call(callback);
+  }
+
+  dispose(): void {
+    this.step.dispose();
+  }
+}
+
+/** Means of what the steps since the last row measured. */
+class LogWindow {
+  private sums: number[] = [];
+  private count = 0;
+  private rate = 0;
+
+  add(values: Float32Array, rate: number): void {
+    this.sums = Array.from(values, (value, i) => value + (this.sums[i] ?? 0));
+    this.count++;
+    this.rate = rate;
+  }
+
+  row({ step, epoch }: TrainerState, metricNames: readonly string[]): LogRow {
+    const [norm, loss, ...metrics] = this.sums.map((sum) => sum / this.count);
+    const row: LogRow = { step, epoch, loss: loss!, grad_norm: norm!, learning_rate: this.rate };
+    metricNames.forEach((name, i) => (row[name] = metrics[i]!));
+    this.sums = [];
+    this.count = 0;
+    return row;
+  }
+}
