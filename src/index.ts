@@ -1,3 +1,8 @@
+export { tf } from "./engine/backend";
+export { display, clearOutput, steps, stopSignal, tick, StopError, type MimeBundle } from "./engine/host";
+export { engineInfo, engineMemory, type EngineInfo } from "./engine/info";
+export { jit, type JitFunction, type JitOptions } from "./engine/jit";
+export type { Precision } from "./engine/recorder";
 export { RandomSource } from "./engine/random";
 
 export { PACKAGED_MODEL, cacheDir } from "./hub/cache";
@@ -15,6 +20,23 @@ export { shuffleRows, splitRows } from "./data/split";
 export { pad, padCollate, type PreferenceBatch } from "./tokens/collate";
 export { applyChatTemplate, tokenizeRow, tokenizeRows, type TokenizeOptions, type TokenizedRow } from "./tokens/preference";
 export { Tokenizer, type Message } from "./tokens/tokenizer";
+
+export { packPairs, type PackedPairs } from "./tokens/packing";
+
+export { parseLlamaConfig, UnsupportedModelError, type LlamaConfig } from "./model/config";
+export { LlamaForCausalLM } from "./model/llama";
+export { loadModel, saveModel, type LoadedModel, type SaveOptions } from "./model/load";
+
+export { dpoLoss } from "./loss/dpo";
+export { getLogProb, tokenLogps } from "./loss/logps";
+export { preferenceLoss, supportedLosses, type LossType, type PreferenceLossOptions } from "./loss/preference";
+export { rewardMetrics, type RewardMetrics } from "./loss/rewards";
+
+export { TRAINING_DEFAULTS, type TrainingArguments } from "./step/arguments";
+export type { LogRow, TrainerCallback, TrainerState } from "./step/callbacks";
+export { DPO_DEFAULTS, DPOTrainer, type DPOConfig, type DPOTrainerOptions } from "./step/dpoTrainer";
+export { AdamW, clipFactor, globalNorm, type AdamWOptions } from "./step/optimizer";
+export { TrainingDivergedError, type TrainOutput } from "./step/trainer";
 
 export { announceRun, expectedTime, inTime, type RunDescription } from "./exercises/announce";
 export { check, CheckError, hint } from "./exercises/check";
