@@ -40,7 +40,7 @@ const label = (sample: Sample, values: number[], means: boolean): string =>
 function bars(name: string, tall: (number | null)[], edges: number[], width: number, style: { index: number; faint: boolean }): Trace {
   return {
     type: "bar", name, x: tall.length > 0 ? plainNumbers(edges.slice(0, -1).map((edge) => edge + width / 2)) : [], y: tall,
-    width: Number(width.toPrecision(12)), marker: { color: colour(style.index), line: { width: 0 } }, opacity: style.faint ? 0.5 : 0.85,
+    width: Number(width.toPrecision(12)), marker: { color: colour(style.index), line: { width: 0 } }, opacity: style.faint ? 0.5 : 0.6,
   };
 }
 

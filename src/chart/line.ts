@@ -73,6 +73,6 @@ export function lineChart(options: LineChartOptions): Figure {
   const legend = named ? options.series.flatMap((series) => [series.name, ...(series.band?.name ? [series.band.name] : [])]) : [];
   return makeFigure(
     options.series.flatMap((series, index) => lineTraces(series, index)),
-    { ...baseLayout({ title: options.title, height: options.height, legend }), xaxis: axis(options.x), yaxis: axis(options.y) },
+    { ...baseLayout({ title: options.title, height: options.height, legend }), xaxis: axis({ ...options.x, minexponent: 6 }), yaxis: axis(options.y) },
   );
 }

@@ -1,4 +1,5 @@
 import { display, inNotebook } from "../engine/host";
+import { paced } from "../log/pace";
 import type { TrainerCallback, TrainerState } from "../step/callbacks";
 import { drawingBundle, figureBundle } from "./bundle";
 import type { Figure } from "./figure";
@@ -21,39 +22,31 @@ let count = 0;
 
 /**
  * Shows a chart and keeps it up to date. While it lives it is an SVG drawing replaced in place; `end()` puts the whole
- * bundle there, once, because plotly's renderer redraws nothing that is updated.
+ * bundle there, once: JupyterLab then makes a plotly chart of it, which would redraw nothing that came after.
  */
 export function liveChart(build: () => Figure, options: LiveChartOptions = {}): LiveChart {
-  const every = options.every ?? 250;
   const displayId = `alignlab-chart-${process.pid}-${++count}`;
   let [shown, last, ended] = [false, "", false];
-  let drawnAt = -Infinity;
-  let timer: NodeJS.Timeout | undefined;
 
   const send = (bundle: Record<string, unknown>): void => {
     display(bundle, { displayId, update: shown });
     shown = true;
   };
-  const draw = (): void => {
-    timer = undefined;
-    drawnAt = performance.now();
+  const pace = paced(options.every ?? 250, () => {
     const bundle = drawingBundle(build());
     const drawing = String(bundle["image/svg+xml"]);
     if (drawing === last) return;
     last = drawing;
     send(bundle);
-  };
+  });
   return {
     update() {
-      if (ended || timer || !inNotebook()) return;
-      const wait = drawnAt + every - performance.now();
-      if (wait <= 0) draw();
-      else timer = setTimeout(draw, wait).unref();
+      if (!ended && inNotebook()) pace.request();
     },
     end() {
       if (ended) return;
       ended = true;
-      clearTimeout(timer);
+      pace.cancel();
       send(figureBundle(build()));
     },
   };

@@ -10,12 +10,12 @@ const MOST_POINTS = 2000;
 export function smooth(values: Numbers, span: number): number[] {
   if (!(span >= 1)) throw new RangeError(`smooth: the span is ${span}; give a number of points, 1 or more.`);
   const keep = 1 - 2 / (span + 1);
-  let [sum, weight] = [0, 0];
+  let [average, weight] = [0, 0];
   return Array.from(values, (value) => {
     if (typeof value !== "number" || !Number.isFinite(value)) return NaN;
-    sum = keep * sum + (1 - keep) * value;
     weight = keep * weight + (1 - keep);
-    return sum / weight;
+    average += ((1 - keep) / weight) * (value - average);
+    return average;
   });
 }
 

@@ -32,12 +32,12 @@ export function withOpacity(hex: string, opacity: number): string {
   return `rgba(${parts.join(",")},${opacity})`;
 }
 
-/** An axis in the common look. */
-export function axis(options: AxisOptions & { grid?: boolean }): Axis {
+/** An axis in the common look. Counts of steps and tokens are written out up to 10 to the `minexponent`. */
+export function axis(options: AxisOptions & { grid?: boolean; minexponent?: number }): Axis {
   const place = (bound: number): number => (options.type === "log" ? Math.log10(bound) : bound);
   const range = options.range && ([place(options.range[0]), place(options.range[1])] as [number, number]);
   return {
-    title: { text: markup(options.unit ? `${options.label} (${options.unit})` : options.label), standoff: 8 },
+    title: { text: markup(options.unit ? `${options.label} (${options.unit})` : options.label), standoff: 8, font: { size: FONT_SIZE } },
     type: options.type ?? "linear",
     ...(range ? { range } : {}),
     ...(options.grid === false ? { showgrid: false } : { showgrid: true, gridcolor: GRID }),
@@ -48,7 +48,7 @@ export function axis(options: AxisOptions & { grid?: boolean }): Axis {
     ticklen: 4,
     tickcolor: INK,
     exponentformat: "power",
-    minexponent: 5,
+    minexponent: options.minexponent ?? 4,
     separatethousands: true,
     automargin: true,
   };
@@ -57,7 +57,7 @@ export function axis(options: AxisOptions & { grid?: boolean }): Axis {
 /** An axis of named places in the common look: names alone, without grid and ticks. */
 export function categoryAxis(label: string): Axis {
   return {
-    title: { text: markup(label), standoff: 8 },
+    title: { text: markup(label), standoff: 8, font: { size: FONT_SIZE } },
     type: "category",
     showgrid: false,
     zeroline: false,

@@ -95,7 +95,7 @@ function places(count: number, columns: number, plotWidth: number, plotHeight: n
 function panelLayout(panel: CurvePanel, place: Place, options: TrainingCurvesOptions): Record<string, unknown> {
   return {
     [`xaxis${place.id}`]: {
-      ...axis({ label: place.bottom ? "step" : "", range: options.maxSteps ? [0, options.maxSteps] : undefined }),
+      ...axis({ label: place.bottom ? "step" : "", range: options.maxSteps ? [0, options.maxSteps] : undefined, minexponent: 6 }),
       domain: place.x, anchor: `y${place.id}`, nticks: 5,
     },
     [`yaxis${place.id}`]: {

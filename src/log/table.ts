@@ -1,0 +1,146 @@
+import { displayMethod, type MimeBundle } from "../engine/host";
+import { BORDER, escapeHtml, FAINT, HEAD_GROUND } from "./html";
+import { numberWriter } from "./numbers";
+
+/** A danfojs data frame, by the parts that a table needs. */
+export interface FrameLike {
+  columns: string[];
+  index: (string | number)[];
+  values: unknown;
+}
+
+export interface TableOptions {
+  caption?: string;
+  /** The columns to show, in this order; all by default. */
+  columns?: string[];
+  /** Other names for columns' heads. */
+  heads?: Record<string, string>;
+  /** Digits after the point: for all columns of numbers, or by column. By default what suits the column. */
+  decimals?: number | Record<string, number>;
+  /** Rows shown; of more, the first and the last, with a note between. 20 by default. */
+  maxRows?: number;
+  /** Characters shown of one text; 1,200 by default. */
+  maxText?: number;
+  /** Shows the frame's index, or the rows' numbers from 0. By default only for a frame whose index is not 0, 1, 2 …. */
+  index?: boolean;
+}
+
+/** A table that shows itself: rich in a notebook, in columns of text elsewhere. */
+export interface Table {
+  html: string;
+  text: string;
+  [displayMethod](): MimeBundle;
+}
+
+interface Cells {
+  columns: string[];
+  rows: unknown[][];
+  index: (string | number)[];
+}
+
+function isFrame(value: unknown): value is FrameLike {
+  const { columns, index, values } = value as Partial<FrameLike>;
+  return Array.isArray(columns) && Array.isArray(index) && Array.isArray(values);
+}
+
+function cellsOf(data: FrameLike | readonly object[], wanted: string[] | undefined): Cells {
+  const known = isFrame(data) ? data.columns.map(String) : [...new Set(data.flatMap((row) => Object.keys(row)))];
+  const columns = wanted ?? known;
+  const missing = columns.find((column) => !known.includes(column));
+  if (missing !== undefined && (isFrame(data) || data.length > 0)) {
+    throw new RangeError(`table: there is no column "${missing}"; the columns are ${known.join(", ")}.`);
+  }
+  if (!isFrame(data)) {
+    return { columns, rows: data.map((row) => columns.map((column) => (row as Record<string, unknown>)[column])), index: data.map((_, at) => at) };
+  }
+  const places = columns.map((column) => known.indexOf(column));
+  return { columns, rows: (data.values as unknown[][]).map((row) => places.map((at) => row[at])), index: data.index };
+}
+
+interface Cell {
+  text: string;
+  kind: "number" | "text" | "missing";
+}
+
+function written(value: unknown, write: (value: number) => string, maxText: number): Cell {
+  if (value === null || value === undefined) return { text: "", kind: "missing" };
+  if (typeof value === "number") return { text: write(value), kind: Number.isNaN(value) ? "missing" : "number" };
+  const text = typeof value === "string" ? value : value instanceof Date ? value.toISOString() : typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (text.length <= maxText) return { text, kind: "text" };
+  return { text: `${text.slice(0, maxText)}… (${text.length - maxText} more characters)`, kind: "text" };
+}
+
+const cellStyle = (kind: Cell["kind"], numeric: boolean): string =>
+  `text-align: ${numeric ? "right" : "left"}; vertical-align: top; padding: 4px 10px; border: none; border-bottom: 1px solid ${BORDER}; ` +
+  (kind === "text" ? "white-space: pre-wrap; overflow-wrap: anywhere; min-width: 4em; max-width: 34em" : "white-space: nowrap; font-variant-numeric: tabular-nums") +
+  (kind === "missing" ? `; color: ${FAINT}` : "");
+
+function toHtml(heads: string[], rows: (Cell[] | undefined)[], numeric: boolean[], notes: { caption: string; foot: string }): string {
+  const head = heads
+    .map((name, at) => `<th scope="col" style="text-align: ${numeric[at] ? "right" : "left"}; vertical-align: bottom; padding: 4px 10px; border: none; background: ${HEAD_GROUND}">${escapeHtml(name)}</th>`)
+    .join("");
+  const body = rows.map((row) => {
+    const cells = row ?? heads.map((): Cell => ({ text: "…", kind: "missing" }));
+    return `<tr>${cells.map((cell, at) => `<td style="${cellStyle(cell.kind, numeric[at]!)}">${escapeHtml(cell.text)}</td>`).join("")}</tr>`;
+  });
+  const caption = notes.caption ? `<caption style="caption-side: top; text-align: left; font-weight: 600; padding: 4px 0">${escapeHtml(notes.caption)}</caption>` : "";
+  const foot = notes.foot ? `<div style="color: ${FAINT}; margin-top: 4px">${escapeHtml(notes.foot)}</div>` : "";
+  return `<div style="max-width: 100%; overflow-x: auto"><table style="border-collapse: collapse; margin: 0">${caption}<thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table>${foot}</div>`;
+}
+
+const WIDEST = 60;
+
+function toText(heads: string[], rows: (Cell[] | undefined)[], numeric: boolean[], notes: { caption: string; foot: string }): string {
+  const short = (text: string): string => {
+    const line = text.replaceAll("\n", " ⏎ ");
+    return line.length > WIDEST ? `${line.slice(0, WIDEST - 1)}…` : line;
+  };
+  const lines = [heads, ...rows.map((row) => row?.map((cell) => cell.text) ?? heads.map(() => "…"))].map((line) => line.map(short));
+  const widths = heads.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
+  const laid = lines.map((line) => line.map((cell, at) => (numeric[at] ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!))).join("  ").trimEnd());
+  return [notes.caption, ...laid, notes.foot].filter(Boolean).join("\n");
+}
+
+/**
+ * A table of rows (objects, one key a column) or of a danfojs data frame. Numbers of one column share their decimals,
+ * long texts wrap and keep their line breaks, NaN is faint.
+ * @throws RangeError when a column is asked for that is not there.
+ */
+export function table(data: FrameLike | readonly object[], options: TableOptions = {}): Table {
+  const { columns, rows, index } = cellsOf(data, options.columns);
+  const maxRows = options.maxRows ?? 20;
+  const counted = options.index ?? index.some((name, at) => name !== at);
+  const writers = columns.map((column, at) => {
+    const decimals = typeof options.decimals === "number" ? options.decimals : options.decimals?.[column];
+    return numberWriter(rows.map((row) => row[at]), decimals);
+  });
+  const toCells = (row: unknown[], at: number): Cell[] => {
+    const cells = row.map((value, column) => written(value, writers[column]!, options.maxText ?? 1200));
+    return counted ? [{ text: String(index[at]), kind: "missing" }, ...cells] : cells;
+  };
+  const cut = rows.length > maxRows;
+  const first = cut ? Math.ceil(maxRows * 0.6) : rows.length;
+  const shown: (Cell[] | undefined)[] = rows.slice(0, first).map(toCells);
+  if (cut) {
+    const from = rows.length - (maxRows - first);
+    shown.push(undefined, ...rows.slice(from).map((row, at) => toCells(row, from + at)));
+  }
+  const heads = [...(counted ? [""] : []), ...columns.map((column) => options.heads?.[column] ?? column)];
+  const numeric = heads.map((_, at) => shown.some((row) => row?.[at]?.kind === "number"));
+  const notes = { caption: options.caption ?? "", foot: cut ? `${maxRows} of ${rows.length} rows` : rows.length === 0 ? "no rows" : "" };
+  const html = toHtml(heads, shown, numeric, notes);
+  const text = toText(heads, shown, numeric, notes);
+  return { html, text, [displayMethod]: () => ({ "text/html": html, "text/plain": text }) };
+}
+
+/** Texts beside each other under their titles: the same question answered before and after training. */
+export function sideBySide(columns: { title: string; text: string }[], options: { caption?: string } = {}): Table {
+  if (columns.length === 0) throw new RangeError("sideBySide: there are no columns; give at least one { title, text }.");
+  const width = `${Math.floor(100 / columns.length)}%`;
+  const head = columns.map(({ title }) => `<th scope="col" style="width: ${width}; text-align: left; padding: 6px 12px; border: 1px solid ${BORDER}; background: ${HEAD_GROUND}">${escapeHtml(title)}</th>`);
+  const body = columns.map(({ text }) => `<td style="width: ${width}; text-align: left; vertical-align: top; padding: 8px 12px; border: 1px solid ${BORDER}; white-space: pre-wrap; overflow-wrap: anywhere">${escapeHtml(text)}</td>`);
+  const caption = options.caption ? `<caption style="caption-side: top; text-align: left; font-weight: 600; padding: 4px 0; white-space: pre-wrap">${escapeHtml(options.caption)}</caption>` : "";
+  const html = `<table style="width: 100%; table-layout: fixed; border-collapse: collapse; margin: 0">${caption}<thead><tr>${head.join("")}</tr></thead><tbody><tr>${body.join("")}</tr></tbody></table>`;
+  const text = [options.caption, ...columns.map(({ title, text }) => `── ${title} ──\n${text}`)].filter(Boolean).join("\n\n");
+  return { html, text, [displayMethod]: () => ({ "text/html": html, "text/plain": text }) };
+}
