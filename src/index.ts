@@ -9,6 +9,7 @@ export { PACKAGED_MODEL, cacheDir } from "./hub/cache";
 export type { HfConfig } from "./hub/config";
 export { openGguf, type Gguf, type GgufTensor } from "./hub/gguf";
 export { openSafetensors, type Dtype, type Safetensors } from "./hub/safetensors";
+export { pushToHub, type PushOptions } from "./hub/push";
 export { saveModelFolder, type ModelToSave, type SavedDtype } from "./hub/save";
 export { openModel, type ModelFiles, type ModelTensors, type OpenModelOptions } from "./hub/source";
 export { writeSafetensors, type TensorToWrite } from "./hub/writeSafetensors";

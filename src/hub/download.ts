@@ -89,7 +89,8 @@ function hubHome(): string {
   return HF_HOME || path.join(XDG_CACHE_HOME || path.join(homedir(), ".cache"), "huggingface");
 }
 
-async function storedToken(): Promise<string | undefined> {
+/** The access token: `$HF_TOKEN`, else the one that Python's `hf auth login` stored. */
+export async function storedToken(): Promise<string | undefined> {
   if (process.env.HF_TOKEN) return process.env.HF_TOKEN.trim();
   const file = process.env.HF_TOKEN_PATH || path.join(hubHome(), "token");
   return (await readFile(file, "utf8").catch(() => "")).trim() || undefined;
