@@ -39,6 +39,21 @@ export { DPO_DEFAULTS, DPOTrainer, type DPOConfig, type DPOTrainerOptions } from
 export { AdamW, clipFactor, globalNorm, type AdamWOptions } from "./step/optimizer";
 export { TrainingDivergedError, type TrainOutput } from "./step/trainer";
 
+export { historyFrame } from "./log/frame";
+export { jsonlCallback, readJsonl, writeJsonl } from "./log/jsonl";
+export { progressBar, progressCallback, type ProgressBar } from "./log/progress";
+export { sideBySide, table, type Table, type TableOptions } from "./log/table";
+
+export { barChart, type BarChartOptions } from "./chart/bar";
+export { ecdf, histogram, type HistogramOptions } from "./chart/distribution";
+export type { Figure } from "./chart/figure";
+export { heatmap, type HeatmapOptions } from "./chart/heatmap";
+export { lineChart, type LineChartOptions, type LineSeries } from "./chart/line";
+export { liveChart, liveTrainingChart, type LiveChart } from "./chart/live";
+export { scatterChart, type ScatterChartOptions } from "./chart/scatter";
+export { show } from "./chart/show";
+export { trainingCurves, type TrainingCurvesOptions } from "./chart/training";
+
 export { announceRun, expectedTime, inTime, type RunDescription } from "./exercises/announce";
 export { check, CheckError, hint } from "./exercises/check";
 export { exercise, type Exercise, type ExerciseDefinition, type Mistake, type Trial } from "./exercises/exercise";
