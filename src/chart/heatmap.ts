@@ -12,7 +12,7 @@ export interface HeatmapOptions {
   value: { label: string; range?: [number, number] };
   /** "sequential" from dark to light; "diverging" around zero: blue below, white at zero, vermilion above. */
   colours?: "sequential" | "diverging";
-  /** Writes each value in its cell; by default up to 200 cells. */
+  /** Writes each value in its cell; by default where they fit, up to 200 cells. */
   numbers?: boolean;
   height?: number;
 }
@@ -59,7 +59,7 @@ export function heatmap(options: HeatmapOptions): Figure {
     const reach = Math.max(Math.abs(range[0]), Math.abs(range[1])) || 1;
     range = [-reach, reach];
   }
-  const numbers = options.numbers ?? grid.length * columns <= 200;
+  const numbers = options.numbers ?? (grid.length * columns <= 200 && columns <= 14);
   const places = (names: string[] | undefined, count: number) => ({
     ...(names ? { tickmode: "array" as const, tickvals: names.map((_, index) => index), ticktext: names.map(markup) } : count <= 12 ? { tickmode: "array" as const, tickvals: Array.from({ length: count }, (_, index) => index) } : {}),
   });

@@ -1,7 +1,7 @@
 import { makeFigure } from "./bundle";
 import { type AxisOptions, type Figure, markup, type Numbers, plainNumbers, requireSameLength, type Trace } from "./figure";
 import { keptIndices, smooth } from "./series";
-import { axis, baseLayout, colour, DASHES, withOpacity } from "./theme";
+import { axis, baseLayout, colour, DASHES, wholeTicks, withOpacity } from "./theme";
 
 export interface LineSeries {
   name: string;
@@ -73,6 +73,6 @@ export function lineChart(options: LineChartOptions): Figure {
   const legend = named ? options.series.flatMap((series) => [series.name, ...(series.band?.name ? [series.band.name] : [])]) : [];
   return makeFigure(
     options.series.flatMap((series, index) => lineTraces(series, index)),
-    { ...baseLayout({ title: options.title, height: options.height, legend }), xaxis: axis({ ...options.x, minexponent: 6 }), yaxis: axis(options.y) },
+    { ...baseLayout({ title: options.title, height: options.height, legend }), xaxis: { ...axis({ ...options.x, minexponent: 6 }), ...(options.x.type === "log" ? {} : wholeTicks(options.series.flatMap((series) => Array.from(series.x)))) }, yaxis: axis(options.y) },
   );
 }

@@ -5,7 +5,7 @@ import { textWidth, wrapText } from "./svg/text";
 /** Okabe and Ito's colours (2008), told apart with every common colour blindness; those clear on white and on #111 come first. */
 export const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"] as const;
 /** Second sign beside colour, for print and for readers who see none. */
-export const DASHES = ["solid", "solid", "solid", "dash", "dash", "dash"] as const;
+export const DASHES = ["solid", "solid", "solid", "dash", "dash", "dash", "dot", "dot", "dot", "dashdot", "dashdot", "dashdot"] as const;
 /** One grey that reads on JupyterLab's light (#fff) and dark (#111) ground: contrast 4.5 and 4.2. */
 export const INK = "#767676";
 export const GRID = "rgba(128,128,128,0.25)";
@@ -52,6 +52,13 @@ export function axis(options: AxisOptions & { grid?: boolean; minexponent?: numb
     separatethousands: true,
     automargin: true,
   };
+}
+
+/** Ticks on whole numbers only, for an axis of few steps; nothing for others. */
+export function wholeTicks(values: readonly (number | null | undefined)[]): Axis {
+  const known = values.filter((value): value is number => typeof value === "number" && Number.isFinite(value));
+  const [low, high] = [known.reduce((a, b) => Math.min(a, b), Infinity), known.reduce((a, b) => Math.max(a, b), -Infinity)];
+  return high - low <= 8 && known.every(Number.isInteger) ? { tick0: 0, dtick: 1 } : {};
 }
 
 /** An axis of named places in the common look: names alone, without grid and ticks. */
@@ -106,7 +113,7 @@ export function baseLayout(options: {
   const width = options.width ?? WIDTH;
   const margin = { ...MARGIN, ...options.margin };
   const plotWidth = width - margin.l - margin.r;
-  const title = wrapText(options.title, plotWidth, TITLE_SIZE * 1.05);
+  const title = wrapText(options.title, plotWidth, TITLE_SIZE * 1.2);
   const legend = options.legend ?? [];
   const rows = legendRows(legend, plotWidth);
   const titleHeight = title.length * TITLE_LINE + 8;

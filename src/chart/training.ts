@@ -5,7 +5,7 @@ import { type Figure, markup, type Trace } from "./figure";
 import { type LineSeries, lineTraces } from "./line";
 import { metricLabel, metricOf } from "./metrics";
 import { defaultSpan } from "./series";
-import { axis, baseLayout, colour, FONT_SIZE, INK } from "./theme";
+import { axis, baseLayout, colour, FONT_SIZE, INK, wholeTicks } from "./theme";
 
 /** One small chart of the grid: one key of the log, or several that share a scale. */
 export interface CurvePanel {
@@ -92,11 +92,13 @@ function places(count: number, columns: number, plotWidth: number, plotHeight: n
   });
 }
 
-function panelLayout(panel: CurvePanel, place: Place, options: TrainingCurvesOptions): Record<string, unknown> {
+function panelLayout(panel: CurvePanel, place: Place, options: TrainingCurvesOptions, rows: LogRow[]): Record<string, unknown> {
+  const steps = [0, ...(options.maxSteps ? [options.maxSteps] : rows.map((row) => row.step))];
   return {
     [`xaxis${place.id}`]: {
       ...axis({ label: place.bottom ? "step" : "", range: options.maxSteps ? [0, options.maxSteps] : undefined, minexponent: 6 }),
-      domain: place.x, anchor: `y${place.id}`, nticks: 5,
+      ...wholeTicks(steps),
+      domain: place.x, anchor: `y${place.id}`,
     },
     [`yaxis${place.id}`]: {
       ...axis({ label: "", type: panel.log ? "log" : "linear", range: panel.range }),
@@ -140,7 +142,7 @@ export function trainingCurves(rows: LogRow[], options: TrainingCurvesOptions = 
   });
   return makeFigure(data, {
     ...layout,
-    ...Object.assign({}, ...panels.map((panel, index) => panelLayout(panel, grid[index]!, options))),
+    ...Object.assign({}, ...panels.map((panel, index) => panelLayout(panel, grid[index]!, options, rows))),
     annotations: panels.flatMap((panel, index) => {
       const { x, y } = grid[index]!;
       const waits = curves[index]!.length === 0 ? [emptyNote((x[0] + x[1]) / 2, (y[0] + y[1]) / 2)] : [];

@@ -13,7 +13,7 @@ export function paced(every: number, act: () => void): Pace {
   let failure: { error: unknown } | undefined;
   const run = (): void => {
     act();
-    last = performance.now();
+    last = Date.now();
   };
   // An error thrown out of a timer would end the process, and with it the run that the chart or bar only watches.
   const runLater = (): void => {
@@ -28,7 +28,8 @@ export function paced(every: number, act: () => void): Pace {
     request() {
       if (failure) throw failure.error;
       if (timer) return;
-      const wait = last + every - performance.now();
+      // The clock may be set back meanwhile; the pause is never longer for that.
+      const wait = Math.min(every, last + every - Date.now());
       if (wait <= 0) run();
       else timer = setTimeout(runLater, wait).unref();
     },

@@ -98,6 +98,15 @@ export function gallery(): Record<string, Figure> {
       series: [{ name: "before", values: [42, 31, 1, 22, 3] }, { name: "after", values: [6, 4, 29, 5, 2] }],
     }),
     "bars-negative": barChart({ title: "Change by metric", categories: { label: "metric", names: ["a", "b", "c"] }, value: { label: "change" }, series: [{ name: "d", values: [-2, 3, -0.5] }] }),
+    "title-long": lineChart({
+      title: "A title that says very much: held-out reward accuracy of SmolLM2-135M-Instruct after direct preference optimisation on our rows, five seeds",
+      x: { label: "step" }, y: { label: "a y axis with a label that is longer than the axis is high, so that it must be cut somewhere" },
+      series: indices(8).map((at) => ({ name: `learning rate ${at + 1}e-5, beta ${at / 10}, a long name`, x: [0, 1, 2], y: [at, at + 1, at + 0.5] })),
+    }),
+    "bars-many": barChart({ title: "Rows by topic", horizontal: false, categories: { label: "topic", names: indices(24).map((at) => `topic number ${at}`) }, value: { label: "rows" }, series: [{ name: "rows", values: indices(24) }] }),
+    "bars-twenty-lying": barChart({ title: "Rows by topic", categories: { label: "topic", names: indices(24).map((at) => `topic number ${at}`) }, value: { label: "rows" }, series: [{ name: "rows", values: indices(24).map((at) => at * 1000) }] }),
+    "heatmap-names": heatmap({ title: "Tokens", x: { label: "token", names: indices(26).map((at) => (at % 3 ? "the" : "<|im_start|>")) }, y: { label: "model", names: ["reference model", "after DPO"] }, value: { label: "log-prob (nats)" }, values: [normal(26, -2, 1, 1), normal(26, -1, 1, 2)] }),
+    "training-short": trainingCurves(dpoLog(3), { title: "Three steps", keys: ["loss"], maxSteps: 3 }),
     scatter: scatterChart({
       title: "Our log-probs and Python's", x: { label: "Python", unit: "nats" }, y: { label: "ours", unit: "nats" }, diagonal: true,
       series: [{ name: "chosen", x: normal(60, -80, 20, 1), y: normal(60, -80, 20, 1) }, { name: "rejected", x: normal(60, -95, 15, 2), y: normal(60, -95, 15, 2) }],

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, mock, test } from "node:test";
 import { type DisplayOptions, kernelKey, type MimeBundle } from "../../src/engine/host";
 import { lineChart } from "../../src/chart/line";
 import { liveChart, liveTrainingChart } from "../../src/chart/live";
@@ -11,16 +10,18 @@ const holder = globalThis as { [kernelKey]?: unknown };
 let sent: { bundle: MimeBundle; options: DisplayOptions }[];
 
 beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
   sent = [];
   holder[kernelKey] = { display: (bundle: MimeBundle, options: DisplayOptions) => sent.push({ bundle, options }), signal: new AbortController().signal };
 });
 afterEach(() => {
+  mock.timers.reset();
   delete holder[kernelKey];
 });
 
 const chartOf = (y: number[]) => lineChart({ title: "T", x: { label: "x" }, y: { label: "y" }, series: [{ name: "s", x: y.map((_, i) => i), y }] });
 
-test("a live chart is one output: drawings at its pace, then once the whole bundle", async () => {
+test("a live chart is one output: drawings at its pace, then once the whole bundle", () => {
   const y = [1];
   const chart = liveChart(() => chartOf(y), { every: 50 });
   for (let index = 0; index < 500; index++) {
@@ -28,14 +29,15 @@ test("a live chart is one output: drawings at its pace, then once the whole bund
     chart.update();
   }
   assert.equal(sent.length, 1, "500 updates in one go are drawn once at first");
-  await sleep(120);
+  mock.timers.tick(120);
+  mock.timers.tick(1000);
   assert.equal(sent.length, 2, "and once more when the pause is over, with the last state");
   assert.match(String(sent[1]!.bundle["text/plain"]), /501 points/);
   chart.update();
   chart.end();
   chart.end();
   chart.update();
-  await sleep(120);
+  mock.timers.tick(120);
   const ids = new Set(sent.map(({ options }) => options.displayId));
   assert.equal(ids.size, 1);
   assert.deepEqual(sent.map(({ options }) => options.update), [false, ...sent.slice(1).map(() => true)]);
@@ -44,16 +46,16 @@ test("a live chart is one output: drawings at its pace, then once the whole bund
   assert.equal(whole[0], sent.at(-1), "nothing follows the plotly chart, which could not show it");
 });
 
-test("nothing is sent while nothing changed", async () => {
+test("nothing is sent while nothing changed", () => {
   const chart = liveChart(() => chartOf([1, 2]), { every: 1 });
   for (let index = 0; index < 10; index++) {
     chart.update();
-    await sleep(3);
+    mock.timers.tick(3);
   }
   assert.equal(sent.length, 1);
 });
 
-test("an error in a delayed drawing does not end the process; the next update throws it", async () => {
+test("an error in a delayed drawing does not end the process; the next update throws it", () => {
   let broken = false;
   const chart = liveChart(() => {
     if (broken) throw new Error("no such key");
@@ -62,7 +64,7 @@ test("an error in a delayed drawing does not end the process; the next update th
   chart.update();
   broken = true;
   chart.update();
-  await sleep(60);
+  mock.timers.tick(60);
   assert.throws(() => chart.update(), /no such key/);
 });
 

@@ -50,6 +50,13 @@ export function frameRoom(scale: Scale, letter: Letter, length: number): number 
   return (ticks.length > 0 ? labels : 6) + title + 4;
 }
 
+/** Room that turned labels under an x axis need to the left of its panel. */
+export function turnedRoom(scale: Scale, length: number): number {
+  if (!turned(scale, length)) return 0;
+  const reach = labelsOf(scale, length).map((tick) => textWidth(tick.label, sizeOf(scale)) * 0.8 - position(scale, tick.at, length));
+  return Math.max(0, ...reach);
+}
+
 /** Grid lines, behind the marks; within the panel's own coordinates. */
 export function drawGrid(panel: Panel, box: Box): string {
   let path = "";

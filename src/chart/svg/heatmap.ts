@@ -122,7 +122,7 @@ export function drawColourBar(trace: Trace, box: Box): string {
     const y = box.top + box.height - (shade + 1) * step;
     bar += element("rect", { x: left, y, width: BAR_WIDTH, height: step + 0.3, fill: shadeOf(heatmap, shade / (SHADES - 1)) });
   }
-  const ticks = linearTicks(low, high, Math.max(2, Math.floor(box.height / 42))).map((tick) =>
+  const ticks = linearTicks(low, high, Math.max(3, Math.floor(box.height / 42))).map((tick) =>
     textElement(
       { x: left + BAR_WIDTH + 5, y: box.top + (1 - (tick.at - low) / (high - low)) * box.height + 4, fill: INK },
       tick.label,

@@ -2,7 +2,7 @@ import { describe } from "../describe";
 import type { Figure } from "../figure";
 import { FONT, FONT_SIZE, HEIGHT, INK, TITLE_LINE, TITLE_SIZE, WIDTH } from "../theme";
 import { drawBars } from "./bar";
-import { drawAxes, drawGrid, frameRoom } from "./frame";
+import { drawAxes, drawGrid, frameRoom, turnedRoom } from "./frame";
 import { drawColourBar, drawHeatmap } from "./heatmap";
 import { drawLegend } from "./legend";
 import { drawNotes } from "./notes";
@@ -20,7 +20,7 @@ function plotArea(figure: Figure, panels: Panel[], top: number): Box {
   let [left, bottom] = [margin.l, margin.b];
   for (const panel of panels) {
     const box = panelBox(panel, rough);
-    if (panel.domain.x[0] < 0.01) left = Math.max(left, frameRoom(panel.y, "y", box.height) + 4);
+    if (panel.domain.x[0] < 0.01) left = Math.max(left, frameRoom(panel.y, "y", box.height) + 4, turnedRoom(panel.x, box.width) + 4);
     if (panel.domain.y[0] < 0.01) bottom = Math.max(bottom, frameRoom(panel.x, "x", box.width) + 4);
   }
   return { left, top, width: Math.max(40, width - left - margin.r), height: Math.max(40, height - top - bottom) };

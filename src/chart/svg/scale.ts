@@ -103,6 +103,7 @@ function ticksOf(scale: Scale, letter: Letter, length: number): Tick[] {
       .filter((tick) => tick.at >= low && tick.at <= high);
   }
   if (scale.kind === "category") return scale.categories.map((label, at) => ({ at, label }));
+  if (scale.kind === "linear" && typeof scale.options.dtick === "number") return linearTicks(low, high, (high - low) / scale.options.dtick);
   const count = Math.max(3, Math.floor(length / (letter === "x" ? 75 : 36)));
   return scale.kind === "log" ? logTicks(low, high, count) : linearTicks(low, high, count);
 }
