@@ -1,0 +1,73 @@
+import type { Scalar, Tensor1D, Tensor2D, Variable } from "@tensorflow/tfjs";
+import { tf, toResource } from "../engine/backend";
+import { jit, type JitFunction } from "../engine/jit";
+import type { Precision } from "../engine/recorder";
+import type { LlamaForCausalLM } from "../model/llama";
+import { decodeStep, empty, moveRows, prefill, type CacheShape, type LayerCache } from "./decoder";
+
+/**
+ * A key-value cache of one size with the functions compiled for it. Its memory is taken by `prefill` or `takeFrom` and
+ * given back by `release`; the compiled functions stay.
+ */
+export class KeyValueCache {
+  private readonly layers: LayerCache[];
+  private readonly prefills = new Map<Precision, JitFunction<[Tensor2D, Tensor1D], Tensor2D>>();
+  private readonly moves = new Map<KeyValueCache, JitFunction<[Tensor1D], void>>();
+
+  /** One token for every sequence; see `decodeStep`. */
+  readonly step: JitFunction<[Tensor1D, Scalar, Tensor1D], Tensor2D>;
+
+  constructor(
+    private readonly model: LlamaForCausalLM,
+    readonly shape: CacheShape,
+  ) {
+    const { numKeyValueHeads, headDim } = model.config;
+    const size: [number, number] = [shape.batch * numKeyValueHeads * shape.capacity, headDim];
+    const variable = (): Variable => tf.tidy(() => toResource(tf.variable(tf.zeros(size), false)));
+    this.layers = model.layers.map(() => ({ keys: variable(), values: variable() }));
+    this.release();
+    this.step = jit((ids, place, padding) => decodeStep(model, this.layers, shape, ids, place, padding), { name: "decode" });
+  }
+
+  /** Computes the prompts; see `prefill` in decoder.ts. */
+  prefill(ids: Tensor2D, padding: Tensor1D, precision: Precision): Tensor2D {
+    let compiled = this.prefills.get(precision);
+    if (!compiled) {
+      compiled = jit((ids, padding) => prefill(this.model, this.layers, this.shape, ids, padding), { name: "prefill", precision });
+      this.prefills.set(precision, compiled);
+    }
+    return compiled(ids, padding);
+  }
+
+  /** Takes over rows of a cache of at most this capacity. @param rows int32, one for each sequence of this cache */
+  takeFrom(other: KeyValueCache, rows: Tensor1D): void {
+    let compiled = this.moves.get(other);
+    if (!compiled) {
+      compiled = jit((rows) => moveRows(other.layers, other.shape, this.layers, this.shape, rows, this.model.config), { name: "move_cache" });
+      this.moves.set(other, compiled);
+    }
+    compiled(rows);
+  }
+
+  /** Frees what was compiled to take over from a cache that is about to be disposed. */
+  forget(other: KeyValueCache): void {
+    this.moves.get(other)?.dispose();
+    this.moves.delete(other);
+  }
+
+  /** Frees the keys and values. */
+  release(): void {
+    tf.tidy(() => {
+      for (const { keys, values } of this.layers) {
+        empty(keys);
+        empty(values);
+      }
+    });
+  }
+
+  dispose(): void {
+    this.step.dispose();
+    for (const compiled of [...this.prefills.values(), ...this.moves.values()]) compiled.dispose();
+    for (const { keys, values } of this.layers) tf.dispose([keys, values]);
+  }
+}

@@ -1,0 +1,135 @@
+import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from "@tensorflow/tfjs";
+import { rawOp, tf, type, updateVariables } from "../engine/backend";
+import { MASKED, attentionBias, rotaryTable } from "../model/attention";
+import type { LlamaConfig } from "../model/config";
+import { mlp, type LlamaForCausalLM, type LlamaLayer } from "../model/llama";
+import { biasedSoftmax, embedding, linear, rmsNorm, rotary, type RotaryTable } from "../model/ops";
+
+/** Keys and values of one layer for every place, [batch · keyHeads · capacity, headDim]: a head's places stand together. */
+export interface LayerCache {
+  keys: Variable;
+  values: Variable;
+}
+
+/** Number of places of each sequence in a cache, and number of sequences. */
+export interface CacheShape {
+  batch: number;
+  capacity: number;
+}
+
+type Heads = { q: Tensor4D; k: Tensor4D; v: Tensor4D };
+
+const float = { T: type("float32") };
+
+/**
+ * The prompts at once: fills the cache's places 0 … length − 1 and gives the last place's logits.
+ * @param ids int32 [batch, length], padded on the left @param padding padded places of each row, int32 [batch]
+ * @returns [batch, vocabulary]
+ */
+export function prefill(model: LlamaForCausalLM, cache: readonly LayerCache[], shape: CacheShape, ids: Tensor2D, padding: Tensor1D): Tensor2D {
+  const { config } = model;
+  const [batch, length] = ids.shape;
+  const places = tf.reshape(tf.range(0, length, 1, "int32"), [1, length]);
+  const pads = tf.reshape(padding, [batch, 1]);
+  const table = rotaryTable(tf.maximum(tf.sub(places, pads), tf.scalar(0, "int32")) as Tensor2D, config);
+  const bias = attentionBias(tf.cast(tf.greaterEqual(places, pads), "int32") as Tensor2D);
+  let x = embedding(model.embedTokens, ids) as Tensor3D;
+  model.layers.forEach((layer, index) => {
+    const { q, k, v } = project(x, layer, table, config);
+    fill(cache[index]!.keys, k, shape.capacity);
+    fill(cache[index]!.values, v, shape.capacity);
+    x = finishLayer(x, attend(q, k, v, bias), layer, config);
+  });
+  return logitsOf(model, tf.reshape(tf.slice(x, [0, length - 1, 0], [batch, 1, config.hiddenSize]), [batch, config.hiddenSize]) as Tensor2D);
+}
+
+/**
+ * One token for every sequence: writes its keys and values at `place` and gives its logits.
+ * @param ids int32 [batch] @param place int32 scalar @param padding padded places of each row, int32 [batch]
+ * @returns [batch, vocabulary]
+ */
+export function decodeStep(model: LlamaForCausalLM, cache: readonly LayerCache[], shape: CacheShape, ids: Tensor1D, place: Scalar, padding: Tensor1D): Tensor2D {
+  const { config } = model;
+  const { batch, capacity } = shape;
+  const { numKeyValueHeads: keyHeads, headDim, hiddenSize } = config;
+  const pads = tf.reshape(padding, [batch, 1]);
+  const table = rotaryTable(tf.sub(place, pads) as Tensor2D, config);
+  const places = tf.reshape(tf.range(0, capacity, 1, "int32"), [1, capacity]);
+  const visible = tf.logicalAnd(tf.greaterEqual(places, pads), tf.lessEqual(places, place));
+  const bias = tf.reshape(tf.mul(tf.sub(1, tf.cast(visible, "float32")), MASKED), [batch, 1, 1, capacity]) as Tensor4D;
+  const rows = tf.add(tf.range(0, batch * keyHeads * capacity, capacity, "int32"), place) as Tensor1D;
+  const written = (variable: Variable, value: Tensor): Tensor4D => {
+    // The op writes into the variable's own buffer: nothing is copied. Assigning its result tells TensorFlow of it.
+    const updated = rawOp("InplaceUpdate", [variable, rows, tf.reshape(value, [batch * keyHeads, headDim])], float);
+    updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [updated]);
+    return tf.reshape(updated, [batch, keyHeads, capacity, headDim]) as Tensor4D;
+  };
+  let x = tf.reshape(embedding(model.embedTokens, ids), [batch, 1, hiddenSize]) as Tensor3D;
+  model.layers.forEach((layer, index) => {
+    const { q, k, v } = project(x, layer, table, config);
+    x = finishLayer(x, attend(q, written(cache[index]!.keys, k), written(cache[index]!.values, v), bias), layer, config);
+  });
+  return logitsOf(model, tf.reshape(x, [batch, hiddenSize]) as Tensor2D);
+}
+
+/** Moves rows of one cache into another of at least its capacity, and empties the first. @param rows int32 [to.batch] */
+export function moveRows(from: readonly LayerCache[], fromShape: CacheShape, to: readonly LayerCache[], toShape: CacheShape, rows: Tensor1D, config: LlamaConfig): void {
+  const { numKeyValueHeads: keyHeads, headDim } = config;
+  const move = (source: Variable, target: Variable): void => {
+    const all = tf.reshape(source, [fromShape.batch, keyHeads, fromShape.capacity, headDim]);
+    fill(target, tf.gather(all, rows) as Tensor4D, toShape.capacity);
+    empty(source);
+  };
+  from.forEach((layer, index) => {
+    move(layer.keys, to[index]!.keys);
+    move(layer.values, to[index]!.values);
+  });
+}
+
+/** Makes [batch, keyHeads, length, headDim] the whole content of a cache variable, zeros after it. */
+function fill(variable: Variable, value: Tensor4D, capacity: number): void {
+  const [, , length, headDim] = value.shape;
+  const whole = length === capacity ? value : tf.pad(value, [[0, 0], [0, 0], [0, capacity - length], [0, 0]]);
+  updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [tf.reshape(whole, [-1, headDim])]);
+}
+
+/** Frees a cache variable's memory. Its handle, which compiled functions hold, stays good for the next content. */
+export function empty(variable: Variable): void {
+  updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [tf.zeros([0])]);
+}
+
+const headsFirst = (x: Tensor4D): Tensor4D => {
+  const [batch, length, heads, headDim] = x.shape;
+  return (length === 1 ? tf.reshape(x, [batch, heads, 1, headDim]) : tf.transpose(x, [0, 2, 1, 3])) as Tensor4D;
+};
+
+/** Queries, scaled and rotated, [batch, heads, length, headDim]; keys, rotated, and values, [batch, keyHeads, length, headDim]. */
+function project(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, config: LlamaConfig): Heads {
+  const [batch, length] = x.shape;
+  const { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
+  const split = (y: Tensor3D, n: number): Tensor4D => tf.reshape(y, [batch, length, n, headDim]) as Tensor4D;
+  const h = rmsNorm(x, layer.inputNorm, config.rmsNormEps);
+  const q = tf.mul(rotary(split(linear(h, layer.q), heads), table), 1 / Math.sqrt(headDim)) as Tensor4D;
+  return { q: headsFirst(q), k: headsFirst(rotary(split(linear(h, layer.k), keyHeads), table)), v: headsFirst(split(linear(h, layer.v), keyHeads)) };
+}
+
+/** Grouped-query attention over the keys given. @param bias [batch, 1, queries, keys] @returns [batch, queries, heads · headDim] */
+function attend(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): Tensor3D {
+  const [batch, heads, length, headDim] = q.shape;
+  const [, keyHeads, keys] = k.shape;
+  const rows = (heads / keyHeads) * length;
+  const scores = tf.reshape(tf.matMul(tf.reshape(q, [batch, keyHeads, rows, headDim]), k as Tensor, false, true), [batch, heads, length, keys]);
+  const p = tf.reshape(biasedSoftmax(scores, bias), [batch, keyHeads, rows, keys]);
+  const mixed = tf.reshape(tf.matMul(p, v as Tensor), [batch, heads, length, headDim]) as Tensor4D;
+  const tokensFirst = length === 1 ? mixed : tf.transpose(mixed, [0, 2, 1, 3]);
+  return tf.reshape(tokensFirst, [batch, length, heads * headDim]) as Tensor3D;
+}
+
+function finishLayer(x: Tensor3D, attended: Tensor3D, layer: LlamaLayer, config: LlamaConfig): Tensor3D {
+  const y = tf.add(x, linear(attended, layer.o)) as Tensor3D;
+  return tf.add(y, mlp(rmsNorm(y, layer.postAttentionNorm, config.rmsNormEps), layer)) as Tensor3D;
+}
+
+function logitsOf(model: LlamaForCausalLM, x: Tensor2D): Tensor2D {
+  return linear(rmsNorm(x, model.finalNorm, model.config.rmsNormEps), model.head);
+}
