@@ -4,7 +4,7 @@ import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { EXIT } from '../../scripts/setup/failure.mjs';
 import { startTimeOf } from '../../scripts/setup/tool.mjs';
-import { GOOD_PYTHON, makeSandbox, nodeWithoutNpm, until } from './sandbox.mjs';
+import { GOOD_PYTHON, makeSandbox, nodeWithoutNpm, ROOT, until } from './sandbox.mjs';
 
 const madeParts = (sandbox) => sandbox.calls().filter((call) => call.startsWith('npm') || /^-m (venv|pip (install|download))/.test(call));
 
@@ -153,4 +153,12 @@ describe('what can go wrong has a sentence and an exit code of its own', () => {
       }
     });
   }
+
+  test('the README lists each of these codes with its meaning', () => {
+    const readme = readFileSync(path.join(ROOT, 'README.md'), 'utf8').replaceAll('`', '');
+    for (const [kind, { code, meaning }] of Object.entries(EXIT)) {
+      if (['unexpected', 'usage', 'interrupted'].includes(kind)) continue;
+      assert.ok(readme.includes(`| ${code} | ${meaning} |`), `${code}: ${meaning}`);
+    }
+  });
 });
