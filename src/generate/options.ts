@@ -74,7 +74,7 @@ function resolveSampling(model: LlamaForCausalLM, { temperature = 1, topK, topP 
 
 function endTokens(model: LlamaForCausalLM, given: GenerateOptions["eosTokenId"]): Set<number> {
   // Some models end a turn with any of several tokens, which only config.json itself lists.
-  const ids = given === undefined ? (model.hfConfig.eos_token_id as number | number[] | null | undefined) : given;
+  const ids = given === undefined ? model.hfConfig.eos_token_id : given;
   const list = ids === null || ids === undefined ? [] : typeof ids === "number" ? [ids] : [...ids];
   for (const id of list) checkToken(model, id, "eosTokenId");
   return new Set(list);

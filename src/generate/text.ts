@@ -42,6 +42,6 @@ export async function generateText(model: LlamaForCausalLM, tokenizer: Tokenizer
 
 /** What the model and its tokenizer end a turn with: the two files need not name the same. */
 function endTokens(model: LlamaForCausalLM, tokenizer: Tokenizer): number[] {
-  const own = (model.hfConfig.eos_token_id ?? []) as number | number[];
+  const own = model.hfConfig.eos_token_id ?? [];
   return [...new Set([...(Array.isArray(own) ? own : [own]), ...(tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId])])];
 }
