@@ -8,6 +8,12 @@ import { GOOD_PYTHON, makeSandbox, nodeWithoutNpm, ROOT, until } from './sandbox
 
 const madeParts = (sandbox) => sandbox.calls().filter((call) => call.startsWith('npm') || /^-m (venv|pip (install|download))/.test(call));
 
+/** The programs that the running set-up has noted in its lock. */
+function toolsUnder(sandbox) {
+  const lock = path.join(sandbox.root, '.cache', 'setup.lock');
+  return existsSync(lock) ? JSON.parse(readFileSync(lock, 'utf8') || '{"tools":[]}').tools : [];
+}
+
 describe('the set-up of a bare checkout', () => {
   let sandbox;
   before(() => (sandbox = makeSandbox()));
@@ -16,25 +22,25 @@ describe('the set-up of a bare checkout', () => {
 
   test('Ctrl-C in the middle ends the tools and says that the command can be run again', async () => {
     const run = sandbox.launch(['--setup-only'], { FAKE_CI: 'sleep 60', FAKE_INSTALL: 'sleep 60' });
-    await until(() => sandbox.calls().some((call) => call.startsWith('-m pip install')) && sandbox.calls().some((call) => call.startsWith('npm')), 'both tools to start');
-    const { tools } = JSON.parse(readFileSync(path.join(sandbox.root, '.cache', 'setup.lock'), 'utf8'));
+    const running = () => toolsUnder(sandbox).filter(({ pid, started }) => started !== undefined && startTimeOf(pid) === started);
+    await until(() => sandbox.calls().some((call) => call.startsWith('-m pip install')) && running().length === 2, 'npm and pip to start');
+    const tools = running();
     run.child.kill('SIGINT');
     const { code, output } = await run.ended;
     assert.equal(code, EXIT.interrupted.code);
     assert.match(output, /Interrupted\. Run the command again/);
-    assert.ok(tools.length >= 2);
     for (const { pid, started } of tools) assert.notEqual(startTimeOf(pid), started, 'a tool outlived the set-up');
     assert.ok(!existsSync(path.join(sandbox.root, '.cache', 'setup.lock')));
   });
 
   test('after kill -9 the next run ends what was left running and waits for nobody', async () => {
     const run = sandbox.launch(['--setup-only'], { FAKE_CI: 'sleep 60' });
-    const lock = path.join(sandbox.root, '.cache', 'setup.lock');
-    const npm = () => JSON.parse(readFileSync(lock, 'utf8')).tools.find(({ started }) => started !== undefined);
-    await until(() => sandbox.calls().some((call) => call.startsWith('npm')) && existsSync(lock) && npm(), 'npm to start');
+    const npm = () => toolsUnder(sandbox).find(({ pid, started }) => started !== undefined && startTimeOf(pid) === started);
+    await until(() => sandbox.calls().length > 3 && npm(), 'npm to start');
     run.child.kill('SIGKILL');
     await run.ended;
-    const orphans = JSON.parse(readFileSync(lock, 'utf8')).tools;
+    const orphans = toolsUnder(sandbox);
+    assert.ok(npm(), 'nothing outlived the killed set-up, so this test shows nothing');
     sandbox.forgetCalls();
     const { status, stderr } = sandbox.start(['--setup-only']);
     assert.equal(status, 0, stderr);
