@@ -2,6 +2,7 @@ import { dirname, join, resolve } from "node:path";
 import type * as TypeScript from "@tslab/typescript-for-tslab";
 import type { CompletionInfo, Converter, Diagnostic } from "tslab/dist/converter";
 import { WatchedFiles } from "./files";
+import { expandShorthands } from "./shorthand";
 import { awaits, checkLoops, exportedNames } from "./transform";
 import { createConverter, typescript as ts } from "./tslab";
 
@@ -136,8 +137,11 @@ export class Compiler {
   private adjust(program: TypeScript.EmitAndSemanticDiagnosticsBuilderProgram): TypeScript.EmitAndSemanticDiagnosticsBuilderProgram {
     const emit: Emit = program.emit.bind(program);
     program.getAllDependencies = (file) => [file.fileName];
-    program.emit = (file, write, ...rest) =>
-      emit(file, (name, text, ...more) => write?.(`outDir/${name.slice(name.lastIndexOf("/") + 1)}`, this.takeMap(text), ...more), ...rest);
+    program.emit = (file, write, cancellation, declarationsOnly, transformers) => {
+      const before = [expandShorthands(program.getProgram().getTypeChecker()), ...(transformers?.before ?? [])];
+      const renamed: typeof write = (name, text, ...more) => write?.(`outDir/${name.slice(name.lastIndexOf("/") + 1)}`, this.takeMap(text), ...more);
+      return emit(file, renamed, cancellation, declarationsOnly, { ...transformers, before });
+    };
     return program;
   }
 
