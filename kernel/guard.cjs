@@ -66,6 +66,8 @@ async function breakMainThread() {
     if (taken()) break;
     const presses = Atomics.load(counters, PRESSED) - before;
     if (probes < patience && presses < 2) continue;
+    // Posted together: interrupt.ts makes the first last long enough for the second to follow in the same turn.
+    session.post("Runtime.evaluate", { expression: 'globalThis[Symbol.for("alignlab.unwind")]()' });
     await new Promise((resolve) => session.post("Runtime.terminateExecution", resolve));
     parentPort.postMessage("terminated");
     probes = 0;

@@ -3,10 +3,33 @@ import { MessageChannel, Worker, type TransferListItem } from "node:worker_threa
 import { StopError } from "../src/engine/host";
 import type { Cell } from "./cell";
 
+interface AsyncWrap {
+  clearAsyncIdStack(): void;
+}
+
 const pressedCounter = 1;
 const takenCounter = 2;
+/** Long enough for the breaker's second message to arrive, see guard.cjs. */
+const unwindMs = 20;
 /** How long a cell may take to end after Stop before it says how to leave it. */
 const explainAfterMs = 2000;
+
+/**
+ * Run by the breaker on the main thread just before it ends what runs there: Node's record of nested callbacks must be
+ * emptied, as Node itself does after an uncaught exception, or it takes the abrupt end for corruption and aborts.
+ */
+function installUnwind(): void {
+  const { noDeprecation } = process;
+  process.noDeprecation = true;
+  const { clearAsyncIdStack } = (process as unknown as { binding(name: "async_wrap"): AsyncWrap }).binding("async_wrap");
+  process.noDeprecation = noDeprecation;
+  const unwind = () => {
+    const end = Date.now() + unwindMs;
+    while (Date.now() < end);
+    clearAsyncIdStack();
+  };
+  Object.defineProperty(globalThis, Symbol.for("alignlab.unwind"), { value: unwind });
+}
 
 /**
  * What Stop does to the running cell: the first press aborts its signal. Code that watches the signal ends by itself;
@@ -29,6 +52,7 @@ export class Interrupter {
 
   /** Starts the threads that receive SIGINT; resolves when they do. See guard.cjs. */
   async guard(): Promise<void> {
+    installUnwind();
     const { port1, port2 } = new MessageChannel();
     const counters = this.counters.buffer;
     const start = (role: string, data: object, transferList: TransferListItem[]) => {

@@ -18,6 +18,8 @@ import { Wire } from "./wire";
 
 const root = dirname(__dirname);
 const folder = process.cwd();
+/** Jupyter asks its first questions before this; getting ready to compile would keep it waiting. */
+const warmUpAfterMs = 1000;
 
 function once<T>(make: () => T): () => T {
   let made: { value: T } | undefined;
@@ -80,7 +82,7 @@ async function main(connectionFile: string | undefined): Promise<void> {
   reportStrayErrors(publisher);
   exitWithParent();
   await server.listen();
-  setTimeout(compiler, 100);
+  setTimeout(compiler, warmUpAfterMs).unref();
 }
 
 void main(process.argv[2]);

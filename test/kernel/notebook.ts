@@ -1,0 +1,167 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const root = join(__dirname, "..", "..");
+
+export interface Output {
+  type: string;
+  name?: string;
+  text?: string;
+  data?: Record<string, unknown>;
+  metadata?: Record<string, unknown>;
+  transient?: { display_id?: string };
+  ename?: string;
+  evalue?: string;
+  traceback?: string[];
+  execution_count?: number;
+  wait?: boolean;
+}
+
+export interface Ran {
+  outputs: Output[];
+  idle: boolean;
+  reply: { status: string; execution_count?: number; ename?: string; evalue?: string } | null;
+}
+
+export interface Press {
+  /** Text in the output to wait for; the start of the cell when left out. */
+  when?: string;
+  /** Seconds after that. */
+  after?: number;
+}
+
+export interface RunOptions {
+  stop?: Press[];
+  timeout?: number;
+  settle?: number;
+}
+
+export interface RunResult {
+  cells: Ran[];
+  /** Status messages in the order they came: which cell (−1 for none of these) and what. */
+  order: [number, string][];
+  seconds: number;
+  /** Seconds from the first press of Stop to the end. */
+  stopped: number | null;
+  alive: boolean;
+}
+
+export interface Answer {
+  reply: ({ type: string; status?: string } & Record<string, unknown>) | null;
+  states: string[];
+  output: string[];
+  seconds: number;
+}
+
+type CellSource = string | { code: string; stop_on_error?: boolean; silent?: boolean };
+
+/** The kernel these tests run: ours, or stock tslab with `KERNEL_UNDER_TEST=tslab`, on which they fail. */
+const kernelName = process.env.KERNEL_UNDER_TEST ?? "alignlab-under-test";
+
+function writeSpecs(folder: string): void {
+  const common = { language: "typescript", interrupt_mode: "signal" };
+  const start = join(root, "kernel", "start.cjs");
+  const stock = join(root, "node_modules", "tslab", "bin", "tslab");
+  const specs = {
+    "alignlab-under-test": [process.execPath, "--no-warnings", "--no-force-async-hooks-checks", start, "{connection_file}"],
+    tslab: [process.execPath, stock, "kernel", "--config-path={connection_file}"],
+  };
+  for (const [name, argv] of Object.entries(specs)) {
+    mkdirSync(join(folder, "kernels", name), { recursive: true });
+    writeFileSync(join(folder, "kernels", name, "kernel.json"), JSON.stringify({ argv, display_name: name, ...common }));
+  }
+}
+
+async function* lines(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  let parts: Buffer[] = [];
+  for await (let chunk of stream) {
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10)) {
+      yield Buffer.concat([...parts, chunk.subarray(0, end)]).toString();
+      parts = [];
+      chunk = chunk.subarray(end + 1);
+    }
+    parts.push(chunk);
+  }
+}
+
+/** Asks the driver, one request at a time. */
+function driver(specs: string): (op: string, request: object) => Promise<unknown> {
+  const python = spawn(join(root, ".venv", "bin", "python"), [join(__dirname, "drive.py")], {
+    // Answers on a channel of their own: the kernel inherits the first three and makes them non-blocking.
+    stdio: ["pipe", "ignore", "inherit", "pipe"],
+    env: { ...process.env, JUPYTER_PATH: specs, NODE_OPTIONS: "", NODE_TEST_CONTEXT: undefined },
+  });
+  const answers = lines(python.stdio[3] as NodeJS.ReadableStream as AsyncIterable<Buffer>);
+  return async (op, request) => {
+    python.stdin!.write(`${JSON.stringify({ op, ...request })}\n`);
+    const { value, done } = await answers.next();
+    if (done) throw new Error(`the driver ended while it was asked to ${op}`);
+    if (op === "stop") python.stdin!.end();
+    return JSON.parse(value);
+  };
+}
+
+/** A kernel under test, driven through Jupyter's own client. */
+export class Notebook {
+  private constructor(
+    private readonly ask: (op: string, request: object) => Promise<unknown>,
+    private readonly specs: string,
+    /** Seconds until the kernel answered. */
+    readonly startSeconds: number,
+    readonly pid: number,
+  ) {}
+
+  /** Starts a kernel in the folder of an imagined notebook. */
+  static async open(folder: string): Promise<Notebook> {
+    const specs = mkdtempSync(join(tmpdir(), "alignlab-kernel-"));
+    writeSpecs(specs);
+    const ask = driver(specs);
+    const started = (await ask("start", { kernel: kernelName, cwd: folder })) as { seconds: number; pid: number };
+    return new Notebook(ask, specs, started.seconds, started.pid);
+  }
+
+  /** Sends all cells at once, as "run all" does. */
+  async runAll(cells: CellSource[], options: RunOptions = {}): Promise<RunResult> {
+    const sources = cells.map((cell) => (typeof cell === "string" ? { code: cell } : cell));
+    return (await this.ask("run", { cells: sources, ...options })) as RunResult;
+  }
+
+  async run(cell: CellSource, options: RunOptions = {}): Promise<Ran & RunResult> {
+    const result = await this.runAll([cell], options);
+    return { ...result.cells[0]!, ...result };
+  }
+
+  /** The text of a cell's last value; fails when the cell does. */
+  async value(code: string): Promise<string> {
+    const { outputs, reply } = await this.run(code);
+    if (reply?.status !== "ok") throw new Error(`${code}: ${JSON.stringify(reply)} ${errorText(outputs)}`);
+    return String(outputs.find((output) => output.type === "execute_result")?.data?.["text/plain"]);
+  }
+
+  async request(type: string, content: object = {}, more: { channel?: string; during?: string } = {}): Promise<Answer> {
+    return (await this.ask("request", { type, content, ...more })) as Answer;
+  }
+
+  async close(): Promise<{ seconds: number; alive: boolean }> {
+    const answer = (await this.ask("stop", {})) as { seconds: number; alive: boolean };
+    rmSync(this.specs, { recursive: true });
+    return answer;
+  }
+}
+
+export function printed(ran: Ran, name = "stdout"): string {
+  return ran.outputs.filter((output) => output.type === "stream" && output.name === name).map((output) => output.text).join("");
+}
+
+export function errorText(outputs: Output[]): string {
+  return outputs.filter((output) => output.type === "error").map((output) => output.traceback!.join("\n")).join("\n");
+}
+
+/** A folder inside the project for the time of a test, as `notebooks/` is one. */
+export function temporaryFolder(under = ""): string {
+  const parent = join(root, "runs", "kernel-tests", under);
+  mkdirSync(parent, { recursive: true });
+  return mkdtempSync(join(parent, "notebook-"));
+}
