@@ -103,6 +103,15 @@ export function updateVariables(name: string, attributes: RawAttributes, variabl
   binding.updateResources(name, attributesOf(attributes), variables.map(idOf), internals.getInputTensorIds(inputs), after.map(idOf));
 }
 
+/**
+ * For gradients: a saved operand or result of a matrix product as the backward pass needs it. In a bfloat16 trace only
+ * the product's own bfloat16 copy stays in memory until `dy`, the incoming gradient, is there; else it is `saved` itself.
+ */
+export function recall(saved: Tensor, dy: Tensor): Tensor {
+  if (!binding.recorder) return saved;
+  return tensorFrom(binding.adoptSymbol(binding.recorder.recall(binding.symbolOf(idOf(saved)), binding.symbolOf(idOf(dy)))));
+}
+
 /** Puts a variable's value into TensorFlow's own memory, where traced functions read and update it in place. */
 export function toResource<T extends Tensor>(variable: T): T {
   binding.toResource(idOf(variable));

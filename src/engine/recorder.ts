@@ -189,6 +189,20 @@ export class Recorder {
     return result;
   }
 
+  /**
+   * A value kept from the forward pass, widened again for the backward pass from the bfloat16 copy that the matrix
+   * products hold anyway: the float32 value need not stay in memory between. Waits for `after`, or it would be widened at once.
+   */
+  recall(x: GraphOutput, after: GraphOutput): GraphOutput {
+    if (this.precision !== "bfloat16" || x.dtype !== TF.FLOAT) return x;
+    const op = this.node("Cast", [
+      { name: "SrcT", type: ATTR.TYPE, value: TF.BFLOAT16 },
+      { name: "DstT", type: ATTR.TYPE, value: TF.FLOAT },
+      { name: "Truncate", type: ATTR.BOOL, value: false },
+    ], [this.cast(x, TF.BFLOAT16)], [after.op]);
+    return { op, index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this };
+  }
+
   /** Records an op as tfjs's kernels call it: a flat list of inputs, attributes that the op may not know. */
   record(name: string, attributes: readonly Attribute[], inputs: readonly GraphOutput[], numOutputs: number): GraphOutput[] {
     const definition = this.context.opDefinition(name);

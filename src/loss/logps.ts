@@ -38,8 +38,8 @@ function crossEntropyLogps(logits: Tensor2D, targets: Tensor1D): Tensor1D {
   ) as Tensor1D;
 }
 
-/** Rows of the head's product that are computed at once: bounds the largest logits tensor at 512 × vocabulary. */
-const CHUNK_ROWS = 512;
+/** Rows of the head's product that are computed at once: bounds the largest logits tensor at 1,536 × vocabulary. */
+const CHUNK_ROWS = 1536;
 
 /**
  * log p(target) for chosen positions only, straight from their hidden states: the head runs in chunks with the

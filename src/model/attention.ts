@@ -15,19 +15,20 @@ export interface AttentionWeights {
 }
 
 /**
- * Who sees whom. A query at i sees a key at j ≤ i when j's segment is 1 (shared by all) or equals i's; segment 0 is
- * padding, seen by nobody. An attention mask of ones and zeros is such a segment map: ordinary causal attention.
- * With a prompt in segment 1 and two answers in 2 and 3, one row holds both continuations and the prompt is computed once.
- * @param segments int32 [batch, length] @returns float32 [batch, 1, length, length]: 0 or MASKED
+ * Who sees whom. A query at i sees a key at j ≤ i that stands in the query's own segment or in its parent; segment 0
+ * is padding, seen by nobody. An attention mask of ones and zeros is such a map with every token its own parent:
+ * ordinary causal attention. An answer whose parent is its prompt shares the prompt with the other answers to it.
+ * @param segments int32 [batch, length] @param parents the segment each token sees beside its own, int32 [batch, length]
+ * @returns float32 [batch, 1, length, length]: 0 or MASKED
  */
-export function attentionBias(segments: Tensor2D): Tensor4D {
+export function attentionBias(segments: Tensor2D, parents: Tensor2D = segments): Tensor4D {
   const [batch, length] = segments.shape;
   const keys = tf.reshape(segments, [batch, 1, length]);
-  const queries = tf.reshape(segments, [batch, length, 1]);
+  const column = (x: Tensor2D): Tensor => tf.reshape(x, [batch, length, 1]);
   const positions = tf.range(0, length, 1, "int32");
   const causal = tf.greaterEqual(tf.reshape(positions, [1, length, 1]), tf.reshape(positions, [1, 1, length]));
-  const shared = tf.logicalOr(tf.equal(keys, tf.scalar(1, "int32")), tf.equal(keys, queries));
-  const visible = tf.logicalAnd(tf.logicalAnd(shared, tf.notEqual(keys, tf.scalar(0, "int32"))), causal);
+  const related = tf.logicalOr(tf.equal(keys, column(segments)), tf.equal(keys, column(parents)));
+  const visible = tf.logicalAnd(tf.logicalAnd(related, tf.notEqual(keys, tf.scalar(0, "int32"))), causal);
   return tf.reshape(tf.mul(tf.sub(1, tf.cast(visible, "float32")), MASKED), [batch, 1, length, length]) as Tensor4D;
 }
 

@@ -39,6 +39,8 @@ export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
 export interface SequenceLayout {
   inputIds: Tensor2D;
   segments: Tensor2D;
+  /** Default: every token its own parent. */
+  parents?: Tensor2D;
   positions: Tensor2D;
 }
 
@@ -113,9 +115,9 @@ export class LlamaForCausalLM {
   }
 
   /** Hidden states after the final norm: [batch, length, hidden]. */
-  hiddenStates({ inputIds, segments, positions }: SequenceLayout): Tensor3D {
+  hiddenStates({ inputIds, segments, parents, positions }: SequenceLayout): Tensor3D {
     const table = rotaryTable(positions, this.config);
-    const bias = attentionBias(segments);
+    const bias = attentionBias(segments, parents);
     let x = embedding(this.embedTokens, inputIds) as Tensor3D;
     for (const layer of this.layers) x = decoderLayer(x, layer, table, bias, this.config);
     return rmsNorm(x, this.finalNorm, this.config.rmsNormEps);

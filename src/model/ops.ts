@@ -1,5 +1,5 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { rawOp, tf, type } from "../engine/backend";
+import { rawOp, recall, tf, type } from "../engine/backend";
 
 /**
  * The building blocks of a Llama layer with hand-written gradients: each saves only what its backward pass needs,
@@ -60,11 +60,12 @@ export function swiGlu<T extends Tensor>(gate: T, up: T): T {
       save([gate, up]);
       return mul(mul(gate, rawOp("Sigmoid", [gate], { T: float })), up);
     },
-    (dy, [gate, up]) => {
-      const sigmoid = rawOp("Sigmoid", [gate!], { T: float });
-      const silu = mul(gate!, sigmoid);
+    (dy, saved) => {
+      const [gate, up] = saved.map((x) => recall(x, dy)) as [Tensor, Tensor];
+      const sigmoid = rawOp("Sigmoid", [gate], { T: float });
+      const silu = mul(gate, sigmoid);
       const dSilu = add(silu, sub(sigmoid, mul(silu, sigmoid)));
-      return [mul(mul(dy, up!), dSilu), mul(dy, silu)];
+      return [mul(mul(dy, up), dSilu), mul(dy, silu)];
     },
   ) as T;
 }
@@ -120,9 +121,10 @@ export function biasedSoftmax(scores: Tensor, bias: Tensor): Tensor {
       save([p]);
       return p;
     },
-    (dy, [p]) => {
-      const g = mul(dy, p!);
-      return sub(g, mul(p!, reduce("Sum", g, -1, true)));
+    (dy, [saved]) => {
+      const p = recall(saved!, dy);
+      const g = mul(dy, p);
+      return sub(g, mul(p, reduce("Sum", g, -1, true)));
     },
   );
 }

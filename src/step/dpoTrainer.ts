@@ -107,7 +107,7 @@ export class DPOTrainer {
     const losses = preferenceLoss({ lossType, beta, labelSmoothing, fDivergenceType });
     const needsLengths = lossNeedsLengths(lossType);
     return ([refChosenLogps, refRejectedLogps, chosenLengths, rejectedLengths, ...batch]) => {
-      const { chosen, rejected } = pairLogps(this.options.model, pairTensorsFrom(batch));
+      const { chosen, rejected } = pairLogps(this.options.model, pairTensorsFrom(batch), refChosenLogps!.size);
       const logps = {
         chosenLogps: chosen, rejectedLogps: rejected, refChosenLogps: refChosenLogps as Tensor1D, refRejectedLogps: refRejectedLogps as Tensor1D,
         ...(needsLengths ? { chosenLengths: chosenLengths as Tensor1D, rejectedLengths: rejectedLengths as Tensor1D } : {}),

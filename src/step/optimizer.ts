@@ -1,5 +1,5 @@
 import type { Scalar, Tensor, Tensor1D, Variable } from "@tensorflow/tfjs";
-import { tf, toResource, type, updateVariables } from "../engine/backend";
+import { rawOp, tf, toResource, type, updateVariables } from "../engine/backend";
 
 export interface AdamWOptions {
   /** β₁ and β₂, decay rates of the moments. Default 0.9 and 0.999. */
@@ -87,7 +87,7 @@ export function zerosLike(parameter: Variable): Variable {
 
 /** √Σ‖g‖²: the norm of all gradients as one vector, as torch.nn.utils.clip_grad_norm_ returns it. */
 export function globalNorm(gradients: readonly Tensor[]): Scalar {
-  return tf.sqrt(tf.addN(gradients.map((gradient) => tf.sum(tf.square(gradient))))) as Scalar;
+  return tf.sqrt(tf.mul(2, tf.addN(gradients.map((gradient) => rawOp("L2Loss", [gradient], { T: type("float32") }))))) as Scalar;
 }
 
 /** min(1, maxNorm / (norm + 1e-6)), PyTorch's factor; 1 where maxNorm is 0 (no clipping). */

@@ -53,11 +53,12 @@ export class Reference {
 
   private async compute(rows: readonly TokenizedRow[]): Promise<ReferenceLogps[]> {
     const { model } = this;
-    this.compiled ??= jit((...tensors: Tensor[]): Tensor[] => {
-      const { chosen, rejected } = pairLogps(model, pairTensorsFrom(tensors));
+    // The number of pairs is not in the batch's shape, so it travels as the shape of an argument.
+    this.compiled ??= jit((count: Tensor, ...tensors: Tensor[]): Tensor[] => {
+      const { chosen, rejected } = pairLogps(model, pairTensorsFrom(tensors), count.size);
       return [chosen, rejected];
     }, { precision: this.precision, name: "reference_logps" });
-    const inputs = pairTensorList(toPairTensors(packPairs(rows, { padTokenId: this.padTokenId })));
+    const inputs = [tf.zeros([rows.length]), ...pairTensorList(toPairTensors(packPairs(rows, { padTokenId: this.padTokenId })))];
     const outputs = this.compiled(...inputs);
     const [chosen, rejected] = await Promise.all(outputs.map((output) => output.data()));
     tf.dispose([...inputs, ...outputs]);
