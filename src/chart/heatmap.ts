@@ -1,6 +1,6 @@
 import { makeFigure } from "./bundle";
 import { type Figure, markup, plainNumbers, type Numbers } from "./figure";
-import { axis, baseLayout } from "./theme";
+import { axis, baseLayout, FONT_SIZE } from "./theme";
 
 export interface HeatmapOptions {
   title: string;
@@ -68,7 +68,7 @@ export function heatmap(options: HeatmapOptions): Figure {
       {
         type: "heatmap", name: markup(options.value.label), z: grid as never, x: centres(grid[0]?.length ?? 0, across), y: centres(grid.length, down), zmin: range[0], zmax: range[1],
         colorscale: options.colours === "diverging" ? DIVERGING : SEQUENTIAL, xgap: 0, ygap: 0,
-        colorbar: { title: { text: markup(options.value.label), side: "top" }, thickness: 12, outlinewidth: 0, len: 1, exponentformat: "power" },
+        colorbar: { title: { text: markup(options.value.label), side: "top", font: { size: FONT_SIZE } }, thickness: 12, outlinewidth: 0, len: 1, exponentformat: "power" },
         ...(numbers ? { text: grid.map((row) => row.map((value) => (value === null ? "" : String(Number(value.toPrecision(3)))))) as never, texttemplate: "%{text}" } : {}),
         hovertemplate: `${markup(options.x.label)} %{x}, ${markup(options.y.label)} %{y}: %{z}<extra></extra>`,
       },

@@ -19,6 +19,8 @@ export const TITLE_SIZE = 15;
 export const TITLE_LINE = 20;
 export const LEGEND_ROW = 19;
 const LEGEND_SWATCH = 52;
+/** By so many pixels for each further line plotly sets a title of several lines too high. */
+const RISE = 4.5;
 const MARGIN = { l: 62, r: 20, t: 14, b: 50 };
 
 /** The colour of the n-th series. */
@@ -126,7 +128,7 @@ export function baseLayout(options: {
     title: {
       text: title.map(markup).join("<br>"),
       font: { size: TITLE_SIZE, weight: 600 },
-      x: 0, xref: "paper", xanchor: "left", y: 1, yref: "container", yanchor: "top", pad: { t: 12 },
+      x: 0, xref: "paper", xanchor: "left", y: Number((1 - (12 + RISE * (title.length - 1)) / height).toFixed(4)), yref: "container", yanchor: "top",
     },
     font: { family: FONT, size: FONT_SIZE, color: INK },
     paper_bgcolor: CLEAR,

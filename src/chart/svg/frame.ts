@@ -53,7 +53,7 @@ export function frameRoom(scale: Scale, letter: Letter, length: number): number 
 /** Room that turned labels under an x axis need to the left of its panel. */
 export function turnedRoom(scale: Scale, length: number): number {
   if (!turned(scale, length)) return 0;
-  const reach = labelsOf(scale, length).map((tick) => textWidth(tick.label, sizeOf(scale)) * 0.8 - position(scale, tick.at, length));
+  const reach = labelsOf(scale, length).map((tick) => textWidth(tick.label, sizeOf(scale)) * 0.8 + sizeOf(scale) - position(scale, tick.at, length));
   return Math.max(0, ...reach);
 }
 
