@@ -12,7 +12,9 @@ export function cellTitles(notebook: Notebook): string[] {
 }
 
 function firstLine(code: string): string {
-  return code.split("\n").find((line) => line.trim() !== "" && !/^\s*(\/\/|\/\*|\*|import\b|\}|\w+,$)/.test(line))?.trim() ?? code.split("\n")[0];
+  const withoutImports = code.replace(/^import\b[\s\S]*?;$/gm, "");
+  const lines = withoutImports.split("\n").filter((line) => line.trim() !== "" && !/^\s*(\/\/|\/\*|\*|\})/.test(line));
+  return lines[0]?.trim() ?? code.split("\n")[0];
 }
 
 /** Number of a code cell among the code cells, from 1, for each cell; 0 for markdown. */

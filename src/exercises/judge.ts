@@ -8,6 +8,8 @@ export interface Verdict {
   state: "passed" | "failed" | "todo";
   id: string;
   title: string;
+  /** Names of the parts of a list result. */
+  parts: readonly string[];
   /** Trials that came out right before the first that did not, or all. */
   right: string[];
   /** What was tried where it failed. */
@@ -31,7 +33,7 @@ interface Outcome {
 /** Runs an answer on every trial of its exercise and finds out what went wrong, if anything did. */
 export async function judge<Answer>(exercise: Exercise<Answer>, answer: Answer): Promise<Verdict> {
   const definition = exercise as unknown as ExerciseDefinition<Plain, Answer>;
-  const verdict: Verdict = { state: "passed", id: definition.id, title: definition.title, right: [], mistakes: [] };
+  const verdict: Verdict = { state: "passed", id: definition.id, title: definition.title, parts: definition.parts ?? [], right: [], mistakes: [] };
   if (typeof answer !== "function") {
     return { ...verdict, state: "failed", thrown: `check takes the function itself, as in check("${definition.id}", yourFunction), not ${typeof answer === "object" ? "what it returns" : `a ${typeof answer}`}.` };
   }

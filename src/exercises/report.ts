@@ -57,9 +57,10 @@ function linesOf(verdict: Verdict, hintAt: string): Line[] {
   return lines;
 }
 
-function placeInWords({ difference }: Verdict): string {
+function placeInWords({ difference, parts }: Verdict): string {
   const { where, got, wanted, says } = difference!;
-  const place = where === "" ? "the result itself" : `at ${where.replace(/^\./, "")}`;
+  const named = where.replace(/^\[(\d+)\]/, (whole, index: string) => parts[Number(index)] ?? whole).replace(/^\./, "");
+  const place = named === "" ? "the result itself" : `at ${named}`;
   if (says !== "another number") return `${place}: ${says}`;
   return `${place}: got ${inWords(got)}, wanted ${inWords(wanted)}`;
 }

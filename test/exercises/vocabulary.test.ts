@@ -10,6 +10,7 @@ import { runFolder } from "../../src/exercises/folders";
 import { profile } from "../../src/exercises/profile";
 import { question } from "../../src/exercises/question";
 import { todo, TodoError } from "../../src/exercises/todo";
+import { dpoLoss as libraryDpoLoss } from "../../src/loss/dpo";
 import { pad as libraryPad } from "../../src/tokens/collate";
 
 const root = resolve(__dirname, "../..");
@@ -64,6 +65,15 @@ test("a named mistake is the head of the report and of the error", async () => {
   await assert.rejects(() => check("dpo-loss", swapped), /Exercise 4, dpoLoss: not done yet\. Not done yet: write the loss/);
   assert.match(text(), /^○ Exercise 4, dpoLoss: not done yet/);
   assert.doesNotMatch(text(), /wanted/);
+});
+
+test("the place of a difference has the name of the result's part", async () => {
+  const loss: DpoLoss = (chosen, rejected, refChosen, refRejected, beta) => {
+    const [value, accuracy, margin] = libraryDpoLoss(chosen, rejected, refChosen, refRejected, beta);
+    return [value, accuracy, margin.mul(3)];
+  };
+  await assert.rejects(() => check("dpo-loss", loss), CheckError);
+  assert.match(text(), /first difference: at rewardMargin: got 4\.5, wanted 1\.5/);
 });
 
 test("html in a student's values is shown, not run", async () => {
