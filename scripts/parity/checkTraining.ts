@@ -49,7 +49,7 @@ class GradientRun {
       let rejected!: Tensor1D;
       let losses!: Tensor1D;
       const { grads } = tf.variableGrads(() => {
-        const logps = pairLogps(subject.model, pairTensorsFrom(list));
+        const logps = pairLogps(subject.model, pairTensorsFrom(list), refChosenLogps.size);
         [chosen, rejected] = [tf.keep(logps.chosen), tf.keep(logps.rejected)];
         losses = tf.keep(pairLosses({ chosenLogps: chosen, rejectedLogps: rejected, refChosenLogps, refRejectedLogps }, { beta }));
         return tf.div(tf.sum(losses), rows.length) as Scalar;

@@ -132,7 +132,10 @@ export class Recorder {
   private use(resource: Pointer, dtype: number, shape: number[]): ResourceUse {
     let use = this.resources.get(resource);
     if (!use) {
-      const capture = this.capture(TF.RESOURCE, null, () => resource, () => undefined);
+      // A handle of its own: a call after the variable's end is then TensorFlow's error and not a freed address.
+      const own = c.TFE_TensorHandleCopySharingTensor(resource, status);
+      check("capture variable");
+      const capture = this.capture(TF.RESOURCE, null, () => own, () => c.TFE_DeleteTensorHandle(own));
       use = { capture, dtype, shape, lastWrite: null, readsSinceWrite: [], value: null };
       this.resources.set(resource, use);
     }
