@@ -1,3 +1,6 @@
+import { PACKAGED_MODEL } from "../../src/hub/cache";
+import { openModel } from "../../src/hub/source";
+import { Tokenizer } from "../../src/tokens/tokenizer";
 import { checkLosses } from "./checkLosses";
 import { checkIds, checkModels } from "./checkModel";
 import { checkTokenizer } from "./checkTokenizer";
@@ -11,17 +14,20 @@ type Task = { path: string } & ({ dpo: DpoFile } | { tokenizer: TokenizerFile })
 
 /** Checks files one after the other. @param tell is told what is being done, for it takes a while */
 export async function checkFiles(tasks: readonly Task[], tell: (text: string) => void): Promise<{ lines: string[]; totals: Report["totals"] }> {
-  const subject = await Subject.open();
+  const files = await openModel(PACKAGED_MODEL);
+  const tokenizer = new Tokenizer(files.tokenizer);
+  // Files of a tokenizer's figures need no weights.
+  const subject = tasks.some((task) => "dpo" in task) ? await Subject.open(files, tokenizer) : null;
   const lines: string[] = [];
   const totals = { checked: 0, failed: 0, unsupported: 0 };
   for (const task of tasks) {
     const report = new Report();
-    if ("tokenizer" in task) checkTokenizer(task.tokenizer, subject.tokenizer, report);
-    else await checkDpo(task.dpo, subject, report, tell);
+    if ("tokenizer" in task) checkTokenizer(task.tokenizer, tokenizer, report);
+    else await checkDpo(task.dpo, subject!, report, tell);
     lines.push(task.path, ...report.lines());
     for (const key of ["checked", "failed", "unsupported"] as const) totals[key] += report.totals[key];
   }
-  subject.dispose();
+  subject?.dispose();
   return { lines, totals };
 }
 

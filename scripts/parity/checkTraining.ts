@@ -1,7 +1,7 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { jit } from "../../src/engine/jit";
-import { pairLogps, pairTensorList, pairTensorsFrom, type PairTensors } from "../../src/loss/pairs";
+import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors, type PairTensors } from "../../src/loss/pairs";
 import { pairLosses } from "../../src/loss/preference";
 import { AdamW, clipFactor, globalNorm } from "../../src/step/optimizer";
 import type { TokenizedRow } from "../../src/tokens/preference";
@@ -26,7 +26,7 @@ interface LossAndGradients {
 }
 
 /** DPO's loss, reward margins and gradients over all rows, gathered a few pairs at a time. */
-class GradientRun {
+export class GradientRun {
   private readonly step;
   private readonly parts: { tensors: PairTensors; reference: Tensor1D[] }[];
 
@@ -34,12 +34,12 @@ class GradientRun {
     subject: Subject,
     private readonly rows: readonly TokenizedRow[],
     reference: SequenceLogps,
-    private readonly beta: number,
+    beta: number,
   ) {
     const vectors = (start: number, count: number): Tensor1D[] => (["chosen", "rejected"] as const).map((side) => tf.tensor1d(reference.packed[side].slice(start, start + count)));
     let start = 0;
     this.parts = inParts(rows).map((part) => {
-      const made = { tensors: subject.pack(part), reference: vectors(start, part.length) };
+      const made = { tensors: toPairTensors(subject.pack(part)), reference: vectors(start, part.length) };
       start += part.length;
       return made;
     });
@@ -73,10 +73,6 @@ class GradientRun {
     }
     const loss = losses.reduce((a, b) => a + b, 0) / this.rows.length;
     return { loss, margins, norm: tf.tidy(() => globalNorm(gradients)), gradients };
-  }
-
-  get usedBeta(): number {
-    return this.beta;
   }
 
   dispose(): void {

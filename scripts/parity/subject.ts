@@ -1,17 +1,16 @@
-import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { jit } from "../../src/engine/jit";
-import { PACKAGED_MODEL } from "../../src/hub/cache";
-import { openModel, type ModelFiles } from "../../src/hub/source";
+import type { ModelFiles } from "../../src/hub/source";
 import { getLogProb, tokenLogps } from "../../src/loss/logps";
-import { pairTensorList, pairTensorsFrom, sumByOwner, toPairTensors, type PairTensors } from "../../src/loss/pairs";
+import { pairTensorList, pairTensorsFrom, sumByOwner, toPairTensors } from "../../src/loss/pairs";
 import { attentionBias, rotaryTable } from "../../src/model/attention";
 import { decoderLayer, LlamaForCausalLM } from "../../src/model/llama";
 import { embedding, rmsNorm } from "../../src/model/ops";
 import { padCollate } from "../../src/tokens/collate";
-import { packPairs } from "../../src/tokens/packing";
+import { packPairs, type PackedPairs } from "../../src/tokens/packing";
 import type { TokenizedRow } from "../../src/tokens/preference";
-import { Tokenizer } from "../../src/tokens/tokenizer";
+import type { Tokenizer } from "../../src/tokens/tokenizer";
 import type { Sides, Which } from "./dpoFile";
 
 /** Pairs computed at once: bounds the memory, whatever the number of pairs in a file. */
@@ -45,18 +44,17 @@ export class Subject {
   ) {
     this.padTokenId = tokenizer.padTokenId ?? 0;
     this.plainLogps = jit((ids: Tensor2D, attention: Tensor2D, counted: Tensor2D) => getLogProb(model.forward(ids, attention), ids, counted), { name: "plainLogps" });
-    this.packedLogps = jit((...list: (Tensor1D | Tensor2D)[]) => {
+    // The number of pairs is in no shape of the batch, so it travels as the length of an argument.
+    this.packedLogps = jit((count: Tensor, ...list: Tensor[]) => {
       const pairs = pairTensorsFrom(list);
       const hidden = tf.reshape(model.hiddenStates(pairs), [-1, model.config.hiddenSize]) as Tensor2D;
       const tokens = tokenLogps(embedding(hidden, pairs.sources) as Tensor2D, model.head, pairs.targets);
-      return [tokens, sumByOwner(tf.mul(tokens, pairs.weights), pairs.owners, 2 * pairs.inputIds.shape[0])];
+      return [tokens, sumByOwner(tf.mul(tokens, pairs.weights), pairs.owners, 2 * count.size)];
     }, { name: "packedLogps" });
   }
 
-  static async open(): Promise<Subject> {
-    const files = await openModel(PACKAGED_MODEL);
-    const model = await LlamaForCausalLM.create(files.config, (name) => files.tensors.read(name));
-    return new Subject(files, model, new Tokenizer(files.tokenizer));
+  static async open(files: ModelFiles, tokenizer: Tokenizer): Promise<Subject> {
+    return new Subject(files, await LlamaForCausalLM.create(files.config, (name) => files.tensors.read(name)), tokenizer);
   }
 
   /** Sets every weight afresh from the file, whatever training has made of it. */
@@ -67,7 +65,8 @@ export class Subject {
       values.dispose();
     }
     if (which === "ref") return;
-    tf.tidy(() => this.model.embedTokens && (this.model.parameters.get("model.embed_tokens.weight")!.assign(tf.mul(this.model.embedTokens, POLICY_SCALE) as never)));
+    const embedding = this.model.parameters.get("model.embed_tokens.weight")!;
+    tf.tidy(() => embedding.assign(tf.mul(embedding, POLICY_SCALE) as never));
   }
 
   /** Log-probabilities of every pair's answers in nats, under the weights of the moment. */
@@ -98,22 +97,20 @@ export class Subject {
   }
 
   private async packedPart(rows: readonly TokenizedRow[]): Promise<{ sums: Sides<number[]>; tokens: Sides<number[][]> }> {
-    const tensors = this.pack(rows);
-    const [tokens, sums] = this.packedLogps(...(pairTensorList(tensors) as Tensor2D[])) as [Tensor1D, Tensor1D];
-    const all = await take(tokens, Object.values(tensors));
+    const packed = this.pack(rows);
+    const inputs = [tf.zeros([rows.length]), ...pairTensorList(toPairTensors(packed))] as const;
+    const [tokens, sums] = this.packedLogps(...inputs) as [Tensor, Tensor];
+    const all = await take(tokens, inputs);
     const totals = await take(sums, []);
-    let next = 0;
-    const cut = (ids: number[]): number[] => all.slice(next, (next += ids.length));
-    // packPairs lists the predictions pair by pair, the chosen answer's first.
-    const cuts = rows.map((row) => ({ chosen: cut(row.chosen_input_ids), rejected: cut(row.rejected_input_ids) }));
+    const ofOwner = (owner: number): number[] => all.filter((_, i) => packed.weights[i] === 1 && packed.owners[i] === owner);
     return {
       sums: { chosen: totals.slice(0, rows.length), rejected: totals.slice(rows.length) },
-      tokens: { chosen: cuts.map(({ chosen }) => chosen), rejected: cuts.map(({ rejected }) => rejected) },
+      tokens: { chosen: rows.map((_, i) => ofOwner(i)), rejected: rows.map((_, i) => ofOwner(rows.length + i)) },
     };
   }
 
-  pack(rows: readonly TokenizedRow[]): PairTensors {
-    return toPairTensors(packPairs(rows, { padTokenId: this.padTokenId, lengthMultiple: LENGTH_MULTIPLE, predictionMultiple: LENGTH_MULTIPLE }));
+  pack(rows: readonly TokenizedRow[]): PackedPairs {
+    return packPairs(rows, { padTokenId: this.padTokenId, lengthMultiple: LENGTH_MULTIPLE, predictionMultiple: LENGTH_MULTIPLE });
   }
 
   /** Next-token logits at some positions of one sequence. @returns one row of the vocabulary's size for each position */
@@ -160,7 +157,7 @@ export function inParts<T>(rows: readonly T[]): T[][] {
 }
 
 /** A result's values; the result and what it was made from are freed. */
-async function take(result: Tensor1D | Tensor2D | Tensor3D | import("@tensorflow/tfjs").Tensor, inputs: readonly import("@tensorflow/tfjs").Tensor[]): Promise<number[]> {
+async function take(result: Tensor, inputs: readonly Tensor[]): Promise<number[]> {
   const values = Array.from(await result.data());
   tf.dispose([result, ...inputs]);
   return values;
