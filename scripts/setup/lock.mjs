@@ -12,9 +12,9 @@ const PATIENCE_MS = 15 * 60_000;
 const POLL_MS = 250;
 
 /**
- * Keeps two set-ups of the same folder apart. The holder touches the lock file every two seconds; a lock whose process
- * is gone, or which was not touched for half a minute (another machine, another container), is stale and taken over,
- * after the tools that its holder left running have been ended.
+ * Keeps two set-ups of the same folder apart. A lock is stale when its process is gone from this machine or, for
+ * one of another machine or container, when it was not touched for half a minute (the holder does so every two seconds).
+ * A stale lock is taken over after the tools that its holder left running have been ended.
  * @param {string} file
  * @param {{ onWait?: (holder: string) => void, signal?: AbortSignal, patience?: number, silence?: number }} options
  * @returns {Promise<{ tool: (pid: number) => void, release: () => void }>} `tool` notes a program started under the lock
@@ -91,7 +91,7 @@ function readHolder(file) {
 function isStale(file, holder, silence) {
   if (holder.host === hostname() && holder.pid !== undefined) {
     const started = startTimeOf(holder.pid);
-    if (started === undefined || started !== holder.started) return true;
+    return started === undefined || started !== holder.started;
   }
   try {
     return Date.now() - statSync(file).mtimeMs > silence;

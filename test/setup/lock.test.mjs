@@ -43,9 +43,17 @@ describe('the lock of the set-up', () => {
     lock.release();
   });
 
+  test('a holder on this machine that was suspended for long still holds its lock', async () => {
+    writeFileSync(file(), JSON.stringify({ pid: process.pid, started: startTimeOf(process.pid), host: hostname(), tools: [] }));
+    const past = new Date(Date.now() - 60_000);
+    utimesSync(file(), past, past);
+    await assert.rejects(takeLock(file(), { patience: 400 }), { kind: 'busy' });
+    rmSync(file());
+  });
+
   test('a reused process id does not keep a lock alive', async () => {
     writeFileSync(file(), JSON.stringify({ pid: process.pid, started: 'long ago', host: hostname(), tools: [] }));
-    (await takeLock(file(), { patience: 2_000 })).release();
+    (await takeLock(file(), { patience: 20_000 })).release();
   });
 
   test('waiting ends when the command is interrupted', async () => {

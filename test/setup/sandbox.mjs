@@ -69,7 +69,7 @@ export function makeSandbox({ npm = true, python = GOOD_PYTHON } = {}) {
     root, bin, env,
     /** Runs `npm start -- ARGS`'s script; `node` may be another binary. */
     start: (args, extra = {}, node = process.execPath) =>
-      spawnSync(node, [path.join(root, 'scripts', 'start.mjs'), ...args], { env: { ...env, ...extra }, encoding: 'utf8', timeout: 60_000 }),
+      spawnSync(node, [path.join(root, 'scripts', 'start.mjs'), ...args], { env: { ...env, ...extra }, encoding: 'utf8', timeout: 240_000 }),
     /** The same without waiting for its end. */
     launch: (args, extra = {}) => launch(path.join(root, 'scripts', 'start.mjs'), args, { ...env, ...extra }),
     calls: () => readFileSync(log, 'utf8').split('\n').filter(Boolean),
@@ -96,7 +96,7 @@ export function program(file, text) {
 }
 
 /** Waits until a condition holds. */
-export async function until(condition, what, patience = 20_000) {
+export async function until(condition, what, patience = 120_000) {
   const deadline = Date.now() + patience;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`waited ${patience / 1000} s in vain for ${what}`);

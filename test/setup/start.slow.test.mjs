@@ -21,7 +21,7 @@ describe('npm start with everything made', () => {
     run = spawn(process.execPath, [path.join(ROOT, 'scripts', 'start.mjs'), '--no-browser', '--offline', '--port', '0'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     run.ended = new Promise((resolve) => run.once('close', (code) => resolve(code)));
     for (const stream of [run.stdout, run.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text));
-    await until(() => /JupyterLab listens/.test(output) || run.exitCode !== null, 'JupyterLab to listen', 60_000);
+    await until(() => /JupyterLab listens/.test(output) || run.exitCode !== null, 'JupyterLab to listen');
     const [, pid] = output.match(/jpserver-(\d+)-open\.html/) ?? assert.fail(output);
     server = JSON.parse(readFileSync(path.join(ROOT, 'runs', 'jupyter', `jpserver-${pid}.json`), 'utf8'));
   });
