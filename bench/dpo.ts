@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import path from "node:path";
+import { PACKAGED_MODEL } from "../src/hub/cache";
+import { openModel } from "../src/hub/source";
+import { packedLength } from "../src/tokens/packing";
+import { tokenizeRows, type TokenizedRow } from "../src/tokens/preference";
+import { Tokenizer } from "../src/tokens/tokenizer";
+import type { PreferenceRow } from "../src/data/preference";
+import { alternate, type Alternation } from "./alternate";
+import { BUSY_ABOVE, describeLoad, othersNow } from "./busy";
+import { peerCheckpoint } from "./checkpoint";
+import { tooBusy } from "./failure";
+import type { DpoJob } from "./job";
+import type { Bench } from "./main";
+import { parseDpoOptions, type BenchPrecision, type DpoOptions, type PeerName } from "./options";
+import { report, type Cell } from "./report";
+import { readRows, wholeBatches } from "./rows";
+import { Side } from "./side";
+
+/** Timed steps of each side in each cell of the table. */
+const TIMED_STEPS = 20;
+
+/** The ways in which a peer reaches a precision on a CPU; the fastest one counts. */
+const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
+  float32: ["float32"],
+  bfloat16: ["bfloat16 autocast", "bfloat16 weights"],
+};
+
+const usage = `npm run bench -- dpo [options]
+DPO training steps of the packaged model: padding or packing, forward, backward, clipping, AdamW. Every side is a process of
+its own with the same weights, rows, order, batches and threads; reference log-probabilities are computed beforehand.
+Warm-up is one pass over all batches, then ${TIMED_STEPS} timed steps of each side, in turn.
+
+  --rows FILE             [{"prompt": …, "chosen": …, "rejected": …}, …]; default: the first 64 rows of data/human-like
+  --batch N               pairs in a batch; default: 4, then 8
+  --precision P           float32 or bfloat16; default: both
+  --peer PEER             trl (default: TRL's DPOTrainer), torch (a plain PyTorch loop) or none
+
+The peer's own environment, .venv-peer, is made on first use (Python 3.11 to 3.13, 4.6 GB on disk).
+The last line is JSON: ratio is our pairs per second by the peer's best, memory_ratio our peak memory by the peer's at that setting.`;
+
+export const dpo: Bench = {
+  summary: "preference training: pairs per second and peak memory beside TRL's DPOTrainer or a plain PyTorch loop",
+  usage,
+  run: async (args) => runDpo(parseDpoOptions(args)),
+};
+
+async function runDpo(options: DpoOptions): Promise<void> {
+  const rows = await readRows(options.rows);
+  const plans = options.batches.map((batch) => ({ batch, texts: wholeBatches(rows, batch, TIMED_STEPS) }));
+  const before = await othersNow();
+  if (before > BUSY_ABOVE) throw busyMessage(before);
+  const files = await openModel(PACKAGED_MODEL);
+  const tokenizer = new Tokenizer(files.tokenizer);
+  const peer = options.peer === "none" ? null : { python: await peerPython(), model: await peerCheckpoint(files) };
+  const cells: Cell[] = [];
+  for (const { batch, texts } of plans) {
+    const tokenized = texts.map((part) => tokenizeRows(part, tokenizer, { maxPromptLength: null }));
+    for (const precision of options.precisions) {
+      const { measured, ready, others } = await measure(precision, texts, tokenized, options.peer, peer);
+      if (others > BUSY_ABOVE) throw busyMessage(others);
+      const tokens = measured[0]!.steps.map((_, i) => tokensOf(tokenized[i % tokenized.length]!));
+      cells.push({ batch, precision, batches: texts.length, tokens, measured, ready, others });
+    }
+  }
+  report({ peer: options.peer, rows: rows.length, cells });
+}
+
+const tokensOf = (rows: readonly TokenizedRow[]): number => rows.reduce((sum, row) => sum + packedLength(row), 0);
+
+function busyMessage(others: number): Error {
+  return tooBusy(`The machine is busy (${describeLoad(others)}; ${BUSY_ABOVE * 100} % is the most): figures would not be worth reporting. Run the bench again when it is idle.`);
+}
+
+async function peerPython(): Promise<string> {
+  const { ensurePeer } = await import("./peerVenv.mjs");
+  return ensurePeer(console.error);
+}
+
+async function measure(
+  precision: BenchPrecision, texts: PreferenceRow[][], tokenized: TokenizedRow[][], peerName: PeerName, peer: { python: string; model: string } | null,
+): Promise<Alternation> {
+  const folder = mkdtempSync(path.join(tmpdir(), "alignlab-bench-"));
+  try {
+    const threads = availableParallelism();
+    const batches = tokenized.map((rows) => rows.map((row) => ({ prompt: row.prompt_input_ids, chosen: row.chosen_input_ids, rejected: row.rejected_input_ids })));
+    const jobFile = (setting: string): string => {
+      const job: DpoJob = { setting, threads, learningRate: 1e-6, beta: 0.1, texts, model: peer?.model ?? "", batches };
+      const file = path.join(folder, `${setting.replace(" ", "-")}.json`);
+      writeFileSync(file, JSON.stringify(job));
+      return file;
+    };
+    const sides = [ourSide(precision, jobFile(precision))];
+    if (peer) for (const setting of PEER_SETTINGS[precision]) sides.push(peerSide(peerName, setting, peer.python, jobFile(setting), folder));
+    const label = `batch ${texts[0]!.length}, ${precision}`;
+    return await alternate(sides, texts.length, TIMED_STEPS, progress(label));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function ourSide(precision: BenchPrecision, job: string): Side {
+  return new Side("alignlab", precision, process.execPath, ["--import", require.resolve("tsx"), path.join(__dirname, "ours", "dpo.ts"), job]);
+}
+
+function peerSide(name: PeerName, setting: string, python: string, job: string, home: string): Side {
+  const environment = { HF_HOME: home, HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", TOKENIZERS_PARALLELISM: "false", CUDA_VISIBLE_DEVICES: "" };
+  return new Side(name, setting, python, [path.join(__dirname, "peers", `dpo_${name}.py`), job], environment);
+}
+
+/** One line on a terminal that changes; elsewhere one line for each stage. */
+function progress(label: string): (text: string) => void {
+  let stage = "";
+  return (text) => {
+    if (process.stderr.isTTY) return void process.stderr.write(`\r\x1b[K${label}: ${text}`);
+    const next = text.replace(/\d+ of.*/, "");
+    if (next !== stage) console.error(`${label}: ${text}`);
+    stage = next;
+  };
+}

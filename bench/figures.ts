@@ -1,0 +1,73 @@
+/** What one timed step of one side took. */
+export interface Step {
+  seconds: number;
+  cpuSeconds: number;
+  loss: number;
+}
+
+/** One side's measured steps at one setting. */
+export interface Measured {
+  /** "alignlab", "trl" or "torch". */
+  side: string;
+  /** The precision, and for a peer which of its ways to reach it. */
+  setting: string;
+  steps: Step[];
+  /** Highest resident memory of the process, from start to end. */
+  peakBytes: number;
+}
+
+export interface Figures {
+  side: string;
+  setting: string;
+  pairsPerSecond: number;
+  tokensPerSecond: number;
+  medianSeconds: number;
+  /** Half the distance between the quartiles of the step times, as a part of the median. */
+  spread: number;
+  cpuSecondsPerStep: number;
+  peakBytes: number;
+  /** Mean loss of the timed steps: two sides that train alike agree. */
+  loss: number;
+}
+
+/** The q-quantile, between neighbours linearly. */
+export function quantile(values: readonly number[], q: number): number {
+  if (values.length === 0) throw new RangeError("quantile of no values");
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = q * (sorted.length - 1);
+  const low = sorted[Math.floor(at)]!;
+  return low + (sorted[Math.ceil(at)]! - low) * (at - Math.floor(at));
+}
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/**
+ * @param tokens of each timed step's batch: prompt and both answers of every pair, counted once each
+ */
+export function figuresOf({ side, setting, steps, peakBytes }: Measured, batch: number, tokens: readonly number[]): Figures {
+  const seconds = steps.map((step) => step.seconds);
+  return {
+    side, setting, peakBytes,
+    pairsPerSecond: batch / median(seconds),
+    tokensPerSecond: median(steps.map((step, i) => tokens[i]! / step.seconds)),
+    medianSeconds: median(seconds),
+    spread: (quantile(seconds, 0.75) - quantile(seconds, 0.25)) / 2 / median(seconds),
+    cpuSecondsPerStep: median(steps.map((step) => step.cpuSeconds)),
+    loss: steps.reduce((sum, step) => sum + step.loss, 0) / steps.length,
+  };
+}
+
+export interface Comparison {
+  /** Our pairs per second by the best peer's. */
+  ratio: number;
+  /** Our peak memory by that peer's at the same setting. */
+  memoryRatio: number;
+  best: Figures;
+}
+
+/** Compares ours with the fastest of the peer's settings. */
+export function compare(ours: Figures, peers: readonly Figures[]): Comparison | null {
+  if (peers.length === 0) return null;
+  const best = peers.reduce((one, other) => (other.pairsPerSecond > one.pairsPerSecond ? other : one));
+  return { best, ratio: ours.pairsPerSecond / best.pairsPerSecond, memoryRatio: ours.peakBytes / best.peakBytes };
+}

@@ -1,0 +1,14 @@
+import type { PreferenceRow } from "../src/data/preference";
+
+/** What every side is told, as a JSON file. */
+export interface DpoJob {
+  setting: string;
+  threads: number;
+  learningRate: number;
+  beta: number;
+  /** For our side: rows as text, batch by batch. */
+  texts: PreferenceRow[][];
+  /** For a peer: the model as a Hugging Face folder, and the same batches as token ids. */
+  model: string;
+  batches: { prompt: number[]; chosen: number[]; rejected: number[] }[][];
+}

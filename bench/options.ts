@@ -1,0 +1,46 @@
+import { parseArgs } from "node:util";
+import { misuse } from "./failure";
+
+export const PRECISIONS = ["float32", "bfloat16"] as const;
+export type BenchPrecision = (typeof PRECISIONS)[number];
+
+export const PEERS = ["trl", "torch", "none"] as const;
+export type PeerName = (typeof PEERS)[number];
+
+export interface DpoOptions {
+  /** A row file, or undefined for the packaged rows. */
+  rows: string | undefined;
+  /** Pairs in a batch. */
+  batches: number[];
+  precisions: BenchPrecision[];
+  peer: PeerName;
+}
+
+/** Reads the options of `bench dpo`. @throws BenchFailure naming the option and what it may be */
+export function parseDpoOptions(args: string[]): DpoOptions {
+  const values = parse(args);
+  return {
+    rows: values.rows,
+    batches: values.batch === undefined ? [4, 8] : [batchSize(values.batch)],
+    precisions: values.precision === undefined ? [...PRECISIONS] : [oneOf("--precision", values.precision, PRECISIONS)],
+    peer: values.peer === undefined ? "trl" : oneOf("--peer", values.peer, PEERS),
+  };
+}
+
+function parse(args: string[]): { rows?: string; batch?: string; precision?: string; peer?: string } {
+  try {
+    return parseArgs({ args, options: { rows: { type: "string" }, batch: { type: "string" }, precision: { type: "string" }, peer: { type: "string" } } }).values;
+  } catch (error) {
+    throw misuse(`${(error as Error).message} See npm run bench -- dpo --help.`);
+  }
+}
+
+function batchSize(text: string): number {
+  if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 256) throw misuse(`--batch ${text}: a whole number from 1 to 256 is needed.`);
+  return Number(text);
+}
+
+function oneOf<T extends string>(option: string, value: string, allowed: readonly T[]): T {
+  if (!(allowed as readonly string[]).includes(value)) throw misuse(`${option} ${value}: ${allowed.slice(0, -1).join(", ")} or ${allowed.at(-1)} is needed.`);
+  return value as T;
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Precision } from "../../src/engine/recorder";
+import { engineInfo } from "../../src/engine/info";
+import { PACKAGED_MODEL } from "../../src/hub/cache";
+import { loadModel } from "../../src/model/load";
+import { DPOTrainer } from "../../src/step/dpoTrainer";
+import type { DpoJob } from "../job";
+
+// Our side of `npm run bench -- dpo`: the public DPOTrainer as a notebook uses it, held between steps.
+
+const MANY_STEPS = 100_000;
+
+async function main(): Promise<void> {
+  const job = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as DpoJob;
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const wanted = async (): Promise<boolean> => (await lines.next()).value === "step";
+  const send = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
+
+  const { model, tokenizer } = await loadModel(PACKAGED_MODEL);
+  const trainer: DPOTrainer = new DPOTrainer({
+    model, tokenizer, trainDataset: job.texts.flat(),
+    args: {
+      precision: job.setting as Precision, perDeviceTrainBatchSize: job.texts[0]!.length, shuffle: false, groupByLength: false, maxPromptLength: null,
+      maxSteps: MANY_STEPS, loggingSteps: 1, learningRate: job.learningRate, lrSchedulerType: "constant", weightDecay: 0, maxGradNorm: 1, beta: job.beta,
+    },
+    callbacks: [{
+      onTrainBegin: async () => {
+        if (!(await wanted())) trainer.stop();
+      },
+      onStepEnd: async ({ logHistory }) => {
+        send({ event: "step", loss: logHistory.at(-1)!.loss });
+        if (!(await wanted())) trainer.stop();
+      },
+    }],
+  });
+  await trainer.precomputeReference();
+  const { threads, tensorflow } = engineInfo();
+  send({ event: "ready", threads: threads.intraOp, versions: { tensorflow } });
+  await trainer.train();
+  process.exit(0);
+}
+
+main().catch((error: unknown) => {
+  console.error(error);
+  process.exit(1);
+});

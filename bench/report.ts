@@ -1,0 +1,84 @@
+import { availableParallelism, cpus, loadavg } from "node:os";
+import { compare, figuresOf, type Comparison, type Figures, type Measured } from "./figures";
+import type { BenchPrecision, PeerName } from "./options";
+import type { Ready } from "./side";
+
+/** One cell of the table: what was measured at one batch size and precision. */
+export interface Cell {
+  batch: number;
+  precision: BenchPrecision;
+  /** Different batches that were stepped through in turn. */
+  batches: number;
+  /** Tokens of each timed step. */
+  tokens: number[];
+  /** Ours first, then the peer's settings. */
+  measured: Measured[];
+  ready: Ready[];
+  /** The part of the machine that other processes took. */
+  others: number;
+}
+
+export interface Outcome {
+  peer: PeerName;
+  rows: number;
+  cells: Cell[];
+}
+
+interface CellResult {
+  cell: Cell;
+  ours: Figures;
+  peers: Figures[];
+  comparison: Comparison | null;
+}
+
+/** Prints the table and the JSON line. */
+export function report(outcome: Outcome, print: (line: string) => void = console.log): void {
+  const results = outcome.cells.map((cell): CellResult => {
+    const [ours, ...peers] = cell.measured.map((measured) => figuresOf(measured, cell.batch, cell.tokens));
+    return { cell, ours: ours!, peers, comparison: compare(ours!, peers) };
+  });
+  for (const line of tableLines(results)) print(line);
+  print(machineLine(outcome));
+  print(JSON.stringify(summary(outcome, results)));
+}
+
+const HEADINGS = ["batch", "side", "setting", "pairs/s", "tokens/s", "s/step", "± %", "CPU s", "peak GB", "loss", "ratio", "memory"];
+
+function tableLines(results: readonly CellResult[]): string[] {
+  const rows = results.flatMap(({ cell, ours, peers, comparison }) => [ours, ...peers].map((figures) => [
+    String(cell.batch), figures.side, figures.setting, figures.pairsPerSecond.toFixed(2), figures.tokensPerSecond.toFixed(0), figures.medianSeconds.toFixed(3),
+    (figures.spread * 100).toFixed(1), figures.cpuSecondsPerStep.toFixed(2), (figures.peakBytes / 1e9).toFixed(2), figures.loss.toFixed(4),
+    figures === ours && comparison ? comparison.ratio.toFixed(2) : "", figures === ours && comparison ? comparison.memoryRatio.toFixed(2) : "",
+  ]));
+  const widths = HEADINGS.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]!.length)));
+  const isText = (column: number): boolean => column === 1 || column === 2;
+  const format = (row: string[]): string => row.map((text, i) => (isText(i) ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join("  ").trimEnd();
+  return [format(HEADINGS), ...rows.map(format)];
+}
+
+function machineLine({ cells }: Outcome): string {
+  const others = Math.max(...cells.map((cell) => cell.others));
+  return `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; load average ${loadavg()[0]!.toFixed(1)}, other processes took ${(others * 100).toFixed(1)} % of the machine: not busy.`;
+}
+
+const rounded = (value: number): number => Number(value.toPrecision(5));
+
+const plain = (figures: Figures): object => ({
+  side: figures.side, setting: figures.setting, pairs_per_second: rounded(figures.pairsPerSecond), tokens_per_second: rounded(figures.tokensPerSecond),
+  median_seconds: rounded(figures.medianSeconds), spread: rounded(figures.spread), cpu_seconds: rounded(figures.cpuSecondsPerStep), peak_bytes: figures.peakBytes, loss: rounded(figures.loss),
+});
+
+/** The JSON line. Its own `ratio` and `memory_ratio` are those of the last cell; each cell has its own too. */
+export function summary(outcome: Outcome, results: readonly CellResult[]): object {
+  const ratios = (comparison: Comparison | null): object => ({
+    ratio: comparison && rounded(comparison.ratio), memory_ratio: comparison && rounded(comparison.memoryRatio), peer_setting: comparison?.best.setting ?? null,
+  });
+  const last = results.at(-1)!;
+  return {
+    bench: "dpo", peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
+    busy: false, others: rounded(Math.max(...outcome.cells.map((cell) => cell.others))), versions: Object.assign({}, ...last.cell.ready.map((ready) => ready.versions)),
+    cells: results.map(({ cell, ours, peers, comparison }) => ({
+      batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.tokens.length, batches: cell.batches, ours: plain(ours), peers: peers.map(plain),
+    })),
+  };
+}
