@@ -49,12 +49,15 @@ export async function main(args) {
   });
 }
 
-/** Test files whose path contains one of the patterns, in the order of the folders of `src`, relative to the root. */
+/** Test files whose path contains one of the patterns, relative to the root. */
 function chooseFiles(root, patterns, fast) {
   const all = testFiles(root).filter((file) => !fast || !isSlow(file));
-  const chosen = patterns.length === 0 ? all : all.filter((file) => patterns.some((pattern) => file.includes(pattern.replace(/^\.\//, ''))));
-  if (chosen.length > 0) return chosen;
-  throw new SetupFailure('usage', patterns.length === 0 ? 'There are no test files under test/.' : `No test file matches ${patterns.join(' ')}. Patterns are parts of a path, such as "model" or "test/model/llama.test.ts".`);
+  if (all.length === 0) throw new SetupFailure('usage', 'There are no test files under test/.');
+  if (patterns.length === 0) return all;
+  const parts = patterns.map((pattern) => pattern.replace(/^\.\//, ''));
+  const useless = parts.filter((part) => !all.some((file) => file.includes(part)));
+  if (useless.length === 0) return all.filter((file) => parts.some((part) => file.includes(part)));
+  throw new SetupFailure('usage', `No test file matches ${useless.join(' ')}. Patterns are parts of a path, such as "model" or "test/model/llama.test.ts".`);
 }
 
 /** Every test file under `test/`, with forward slashes. */
