@@ -3,6 +3,7 @@ import vm from "node:vm";
 import { StopError } from "../src/engine/host";
 import { currentCell, type Cell } from "./cell";
 import type { CompiledCell, Compiler } from "./compiler";
+import type { Interrupter } from "./interrupt";
 import type { Modules } from "./modules";
 import { rememberRun, scriptName } from "./traceback";
 import { loopTurn } from "./transform";
@@ -31,13 +32,14 @@ export class Executor {
   constructor(
     private readonly compiler: Compiler,
     private readonly modules: Modules,
+    private readonly interrupter: Interrupter,
     private readonly folder: string,
   ) {}
 
   /** Runs a cell to its end and returns the value of its last expression; throws what the cell throws. */
   async run(cell: Cell, source: string): Promise<unknown> {
     rememberRun(cell.count, source, []);
-    const compiled = this.compiler.compile(source);
+    const compiled = this.interrupter.shield(() => this.compiler.compile(source));
     rememberRun(cell.count, source, compiled.maps);
     this.compiler.adopt(compiled);
     try {

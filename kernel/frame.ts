@@ -3,7 +3,6 @@ interface Frame {
   columns: unknown[];
   index: unknown[];
   values: unknown[];
-  shape: number[];
 }
 
 const headRows = 30;
@@ -12,8 +11,8 @@ const mostColumns = 40;
 
 export function isFrame(value: unknown): value is Frame {
   if (typeof value !== "object" || value === null) return false;
-  const { columns, index, values, shape } = value as Partial<Frame>;
-  return [columns, index, values, shape].every(Array.isArray) && "ctypes" in value && "iloc" in value;
+  const { columns, index, values } = value as Partial<Frame>;
+  return [columns, index, values].every(Array.isArray) && "dtypes" in value && "iloc" in value;
 }
 
 function escapeHtml(text: string): string {
@@ -40,7 +39,7 @@ interface Table {
 }
 
 function toTable(frame: Frame): Table {
-  const isSeries = frame.shape.length === 1;
+  const isSeries = frame.values.length > 0 && !Array.isArray(frame.values[0]);
   const total = frame.index.length;
   const row = (at: number) => {
     const value = frame.values[at];

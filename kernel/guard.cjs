@@ -7,10 +7,11 @@
 const { parentPort, workerData } = require("node:worker_threads");
 const vm = require("node:vm");
 
-/** Cells of the shared counters: never set; presses of Stop; presses that the main thread has taken notice of. */
+/** Shared counters: never set; presses of Stop; presses that the main thread has taken notice of; kernel code running. */
 const NEVER = 0;
 const PRESSED = 1;
 const TAKEN = 2;
+const KERNEL = 3;
 
 /** How long a main thread that spins is left to end by itself after one press, in probes of `probeMs`. */
 const patience = 10;
@@ -66,6 +67,7 @@ async function breakMainThread() {
     if (taken()) break;
     const presses = Atomics.load(counters, PRESSED) - before;
     if (probes < patience && presses < 2) continue;
+    if (Atomics.load(counters, KERNEL) > 0) continue;
     // Posted together: interrupt.ts makes the first last long enough for the second to follow in the same turn.
     session.post("Runtime.evaluate", { expression: 'globalThis[Symbol.for("alignlab.unwind")]()' });
     await new Promise((resolve) => session.post("Runtime.terminateExecution", resolve));

@@ -9,6 +9,7 @@ interface AsyncWrap {
 
 const pressedCounter = 1;
 const takenCounter = 2;
+const kernelCounter = 3;
 /** Long enough for the breaker's second message to arrive, see guard.cjs. */
 const unwindMs = 20;
 /** How long a cell may take to end after Stop before it says how to leave it. */
@@ -37,7 +38,7 @@ function installUnwind(): void {
  */
 export class Interrupter {
   private cell: Cell | undefined;
-  private readonly counters = new Int32Array(new SharedArrayBuffer(12));
+  private readonly counters = new Int32Array(new SharedArrayBuffer(16));
 
   constructor(private readonly explain: (cell: Cell, text: string) => void) {}
 
@@ -73,6 +74,16 @@ export class Interrupter {
         else this.interrupt();
       });
     });
+  }
+
+  /** Runs the kernel's own work, which Stop must not break off in the middle. */
+  shield<T>(work: () => T): T {
+    Atomics.add(this.counters, kernelCounter, 1);
+    try {
+      return work();
+    } finally {
+      Atomics.sub(this.counters, kernelCounter, 1);
+    }
   }
 
   interrupt(): void {

@@ -70,8 +70,8 @@ async function main(connectionFile: string | undefined): Promise<void> {
   const publisher = new Publisher(wire);
   const interrupter = new Interrupter((cell, text) => currentCell.run(cell, () => publisher.print("stderr", text)));
   const modules = new Modules(folder, root);
-  const compiler = once(() => new Compiler(folder, root));
-  const executor = once(() => new Executor(compiler(), modules, folder));
+  const compiler = once(() => interrupter.shield(() => new Compiler(folder, root)));
+  const executor = once(() => new Executor(compiler(), modules, interrupter, folder));
   const exit = () => {
     wire.close();
     setTimeout(() => process.exit(0), 50);

@@ -28,11 +28,17 @@ export class Modules {
     for (const { filename } of this.ownModules()) if (!this.times.has(filename)) this.times.set(filename, changeTime(filename));
   }
 
+  /** Stop in the middle of an import leaves modules that Node believes to be on their way. */
+  private dropHalfLoaded(): void {
+    for (const module of Object.values(this.require.cache)) if (module && !module.loaded) delete this.require.cache[module.filename];
+  }
+
   /**
    * Forgets modules whose files changed and all that depend on them, so that the next import loads them anew.
    * Returns the changed files, relative to the project, and how many modules were forgotten with them.
    */
   refresh(): { changed: string[]; dependents: number } {
+    this.dropHalfLoaded();
     const modules = this.ownModules();
     const changed = modules.filter(({ filename }) => this.times.has(filename) && this.times.get(filename) !== changeTime(filename));
     if (changed.length === 0) return { changed: [], dependents: 0 };

@@ -43,7 +43,7 @@ export class Server {
   private handle(request: Request): void {
     const { language, interrupter } = this.parts;
     const { content } = request;
-    const answer = (type: string, make: () => Content) => this.answer(request, type, make);
+    const answer = (type: string, make: () => Content) => interrupter.shield(() => this.answer(request, type, make));
     switch (request.header.msg_type) {
       case "execute_request":
         return this.queue.add(request);
@@ -116,7 +116,7 @@ export class Server {
     publisher.enter(cell);
     interrupter.enter(cell);
     try {
-      this.tellReloads(modules.refresh());
+      this.tellReloads(interrupter.shield(() => modules.refresh()));
       const value = await executor().run(cell, code);
       if (value !== undefined && value !== null && !silent) currentCell.run(cell, () => this.showResult(cell, value));
       return undefined;

@@ -1,4 +1,5 @@
-// What Jupyter starts: `node kernel/start.cjs <connection file>`.
+// What Jupyter starts: `node kernel/start.cjs <connection file>`. Of tsx only the half for CommonJS is set up, in a third
+// of the time of the whole, so the files of src cannot import each other dynamically; cells can import them so.
 const Module = require("node:module");
 const { join } = require("node:path");
 
@@ -21,6 +22,3 @@ Module._extensions[".js"] = (module, path) => {
 };
 
 require("./main.ts");
-
-// Only a dynamic import of one of our own files needs these, and they take half a second to set up.
-setTimeout(() => require("tsx/esm/api").register(), 1000);
