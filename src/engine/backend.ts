@@ -5,6 +5,7 @@ import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding
 import { Binding } from "./binding";
 import { ATTR, dtypeNumber } from "./dtypes";
 import type { Attribute } from "./eager";
+import { FOREIGN_TRACE, TraceError } from "./traceError";
 
 // tfjs-node 4.22 calls two functions that Node 23 removed from util.
 const legacy = util as unknown as { isNullOrUndefined?: (x: unknown) => boolean; isArray?: (x: unknown) => boolean };
@@ -29,6 +30,9 @@ interface BackendInternals {
 
 export const binding = new Binding();
 
+/** Data of tensors that lived in a trace and were disposed with it. */
+const ofFinishedTraces = new WeakSet<DataId>();
+
 class TensorFlowBackend extends nodeBackend.NodeJSKernelBackend {
   constructor() {
     super(binding, "@tensorflow/tfjs-node-gpu");
@@ -40,6 +44,12 @@ class TensorFlowBackend extends nodeBackend.NodeJSKernelBackend {
     const info = tensorMap.has(dataId) ? tensorMap.get(dataId) : null;
     if (!info) throw new Error("The tensor to read is not on the TensorFlow backend (was it disposed?).");
     return info.values ?? ((await binding.tensorData(info.id)) as backend_util.BackendValues);
+  }
+
+  override disposeData(dataId: DataId, force?: boolean): boolean {
+    const { tensorMap } = this as unknown as BackendInternals;
+    if (tensorMap.has(dataId) && binding.isTraced(tensorMap.get(dataId).id)) ofFinishedTraces.add(dataId);
+    return super.disposeData(dataId, force);
   }
 }
 
@@ -117,6 +127,19 @@ export function toResource<T extends Tensor>(variable: T): T {
   binding.toResource(idOf(variable));
   return variable;
 }
+
+// Of a tensor that its trace disposed, tfjs would say only that it is disposed, or trip over its missing data.
+const stockInputIds = internals.getInputTensorIds;
+internals.getInputTensorIds = function (this: BackendInternals, tensors: TensorInfo[]): number[] {
+  if (tensors.some(({ dataId }) => ofFinishedTraces.has(dataId))) throw new TraceError(FOREIGN_TRACE);
+  return stockInputIds.call(this, tensors);
+};
+const tensorPrototype = tf.Tensor.prototype as unknown as { throwIfDisposed(this: Tensor): void };
+const stockThrowIfDisposed = tensorPrototype.throwIfDisposed;
+tensorPrototype.throwIfDisposed = function (this: Tensor): void {
+  if (this.isDisposed && ofFinishedTraces.has(this.dataId)) throw new TraceError(FOREIGN_TRACE);
+  stockThrowIfDisposed.call(this);
+};
 
 // tfjs's assign swaps the tensor behind a variable. A variable that compiled functions hold must keep its place: it is written instead.
 const stockAssign = tf.Variable.prototype.assign;

@@ -6,6 +6,7 @@ import { ATTR, elementCount, TF } from "./dtypes";
 import { execute, type Attribute } from "./eager";
 import type { GraphOutput, Recorder } from "./recorder";
 import { newHandle, readHandle, readHandleAsync, shapeOfHandle, type HostValues } from "./tensors";
+import { FOREIGN_TRACE, READ_WHILE_TRACING, TraceError } from "./traceError";
 
 /** What stands behind a tfjs tensor: one of a device handle, host values not yet sent, a variable, a traced value. */
 interface Entry {
@@ -23,17 +24,6 @@ export interface Resource {
   dtype: number;
   shape: number[];
 }
-
-/** Thrown when code inside `jit` asks for the numbers of a value that is only being traced. */
-export class TraceError extends Error {
-  override name = "TraceError";
-}
-
-const READ_WHILE_TRACING =
-  "A tensor was read (data, dataSync, array, print …) inside a function that jit is tracing: it has no numbers yet. " +
-  "Return it from the function and read it after the call, or compute with tf ops (tf.where, tf.mul …) in place of an if on its value.";
-const FOREIGN_TRACE =
-  "A tensor made inside a jit function was used outside of the call that made it. Return it from the function: the call's result is a tensor with numbers.";
 
 /** Constants up to this many bytes become part of the graph; larger ones are captured by handle. */
 const INLINE_CONSTANT_BYTES = 65536;
@@ -110,7 +100,7 @@ export class Binding implements TFJSBinding {
     if (handle === undefined) return;
     this.handles--;
     if (entry.resource !== undefined) {
-      this.context.waitForBackground();
+      this.context.settleBackground();
       execute(this.context, "DestroyResourceOp", [{ name: "ignore_lookup_error", type: ATTR.BOOL, value: true }], [handle], 0);
     }
     c.TFE_DeleteTensorHandle(handle);
@@ -135,6 +125,10 @@ export class Binding implements TFJSBinding {
         }
         return entry.handle;
       }));
+    } catch (error) {
+      // Whoever made the call learns of the failure here; the next call must find the background thread at work.
+      this.context.clearBackgroundError();
+      throw error;
     } finally {
       for (const handle of temporary) c.TFE_DeleteTensorHandle(handle);
     }
@@ -142,27 +136,37 @@ export class Binding implements TFJSBinding {
 
   private readVariable(resource: Pointer, dtype: number): Pointer {
     this.context.waitForBackground();
+    return this.readVariableOp(resource, dtype);
+  }
+
+  private readVariableOp(resource: Pointer, dtype: number): Pointer {
     return execute(this.context, "ReadVariableOp", [{ name: "dtype", type: ATTR.TYPE, value: dtype }], [resource], 1)[0]!;
+  }
+
+  /** A variable's value after the calls queued so far; the read queues behind them. */
+  private async readVariableLater(resource: Pointer, shape: number[], dtype: number): Promise<HostValues> {
+    const value = this.context.inBackground(() => this.readVariableOp(resource, dtype));
+    try {
+      return await readHandleAsync(value, shape, dtype);
+    } finally {
+      c.TFE_DeleteTensorHandle(value);
+    }
   }
 
   tensorDataSync(id: number): Float32Array | Int32Array | Uint8Array {
     const { symbol, values, shape, dtype } = this.entry(id);
     if (symbol) throw new TraceError(READ_WHILE_TRACING);
     if (values) return values as Float32Array;
-    try {
-      return this.withHandles([id], ([handle]) => readHandle(handle!, shape, dtype)) as Float32Array;
-    } catch (error) {
-      this.context.clearBackgroundError();
-      throw error;
-    }
+    return this.withHandles([id], ([handle]) => readHandle(handle!, shape, dtype)) as Float32Array;
   }
 
   /** The tensor's values, read on a worker thread: the event loop goes on while they are being computed. */
   async tensorData(id: number): Promise<HostValues> {
-    const { symbol, values, shape, dtype } = this.entry(id);
+    const { symbol, values, resource, shape, dtype } = this.entry(id);
     if (symbol) throw new TraceError(READ_WHILE_TRACING);
     if (values) return values;
     try {
+      if (resource !== undefined) return await this.readVariableLater(resource, shape, dtype);
       return await this.withHandles([id], ([handle]) => readHandleAsync(handle!, shape, dtype));
     } catch (error) {
       this.context.clearBackgroundError();
@@ -248,6 +252,11 @@ export class Binding implements TFJSBinding {
 
   isResource(id: number): boolean {
     return this.entries.get(id)?.resource !== undefined;
+  }
+
+  /** Whether a tensor has no numbers because it belongs to a trace. */
+  isTraced(id: number): boolean {
+    return this.entries.get(id)?.symbol !== undefined;
   }
 
   /**

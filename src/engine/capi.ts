@@ -111,10 +111,13 @@ export class TensorFlowError extends Error {
   }
 }
 
+/** What TensorFlow adds when a later call meets the failure of an earlier one; here later calls do run. */
+const EXECUTOR_NOTE = /\n?\s*Encountered when executing an operation using EagerExecutor\.[^\n]*/;
+
 /** @throws TensorFlowError when the last call through `of` failed. */
 export function check(what: string, of: Pointer = status): void {
   const code = c.TF_GetCode(of);
-  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of)}`, code);
+  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "")}`, code);
 }
 
 /** Runs koffi's asynchronous form: the call blocks a worker thread and the event loop goes on. */

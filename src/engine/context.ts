@@ -55,19 +55,35 @@ export class Context {
     return devices;
   }
 
-  /** Runs `enqueue` with the background executor in place: what it executes is queued there. */
-  inBackground(enqueue: () => void): void {
+  /** Runs `enqueue` with the background executor in place: what it makes and executes is queued there. */
+  inBackground<T>(enqueue: () => T): T {
     c.TFE_ContextSetExecutorForThread(this.handle, this.background);
     try {
       this.backgroundBusy = true;
-      enqueue();
+      return enqueue();
     } finally {
       c.TFE_ContextSetExecutorForThread(this.handle, this.immediate);
     }
   }
 
-  /** Waits until the background thread has run everything queued so far. Errors stay with the results. */
+  /**
+   * Waits until the background thread has run everything queued so far.
+   * @throws TensorFlowError when one of those calls failed and nobody has been told yet
+   */
   waitForBackground(): void {
+    if (!this.backgroundBusy) return;
+    c.TFE_ExecutorWaitForAllPendingNodes(this.background, status);
+    this.backgroundBusy = false;
+    if (c.TF_GetCode(status) === 0) return;
+    try {
+      check("An earlier compiled call failed");
+    } finally {
+      this.clearBackgroundError();
+    }
+  }
+
+  /** `waitForBackground` for cleaning up: a failure stays with the results of the call. */
+  settleBackground(): void {
     if (!this.backgroundBusy) return;
     c.TFE_ExecutorWaitForAllPendingNodes(this.background, status);
     this.backgroundBusy = false;

@@ -3,6 +3,7 @@ import { binding, idOf, keepVariablesInPlace, tensorFrom, tf } from "./backend";
 import { c, cString, check, status, type Pointer } from "./capi";
 import { ATTR, dtypeNumber } from "./dtypes";
 import { packOutputs, Recorder, type Capture, type GraphOutput, type Precision } from "./recorder";
+import { TraceError, VARIABLE_IN_TRACE } from "./traceError";
 
 export type JitResult = Tensor | Tensor[] | void;
 
@@ -81,13 +82,16 @@ function trace<A extends Tensor[], R extends JitResult>(fn: (...args: A) => R, a
   keepVariablesInPlace();
   const recorder = new Recorder(binding.context, options.precision ?? "float32");
   const engine = tf.engine();
+  const variables = new Set(Object.keys(engine.state.registeredVariables));
   binding.recorder = recorder;
   engine.startScope("jit");
   let done = false;
   try {
     const parameters = args.map((arg) => tensorFrom(binding.adoptSymbol(recorder.parameter(dtypeNumber(arg.dtype), arg.shape))));
     const result = fn(...(parameters as A));
+    if (disposeNewVariables(variables)) throw new TraceError(VARIABLE_IN_TRACE);
     const list: Tensor[] = result === undefined ? [] : Array.isArray(result) ? result : [result];
+    list.forEach((tensor: unknown) => refuseOtherThanTensor(tensor, options.name));
     const name = `${options.name ?? "jit"}_${functionCount++}`;
     const outputs = finish(recorder, name, list.map((tensor) => binding.symbolOf(idOf(tensor))));
     done = true;
@@ -98,9 +102,29 @@ function trace<A extends Tensor[], R extends JitResult>(fn: (...args: A) => R, a
   } finally {
     binding.recorder = null;
     engine.endScope();
-    if (!done) for (const capture of recorder.captures) capture.release();
+    if (!done) {
+      disposeNewVariables(variables);
+      for (const capture of recorder.captures) capture.release();
+    }
     recorder.dispose();
   }
+}
+
+/** Disposes the variables that are not in `before`. Returns whether there were any. */
+function disposeNewVariables(before: ReadonlySet<string>): boolean {
+  const made = Object.entries(tf.engine().state.registeredVariables).filter(([name]) => !before.has(name));
+  for (const [, variable] of made) variable.dispose();
+  return made.length > 0;
+}
+
+function refuseOtherThanTensor(result: unknown, name = "the function"): void {
+  if (result instanceof tf.Tensor) return;
+  if (result instanceof Promise) {
+    // What the function's rest meets is part of the same mistake.
+    result.catch(() => undefined);
+    throw new TypeError(`jit: ${name} is asynchronous. A traced function runs without waiting: remove async and await, and read results after the call.`);
+  }
+  throw new TypeError(`jit: ${name} returned ${result === null ? "null" : typeof result}; it must return a tensor, an array of tensors or nothing.`);
 }
 
 /** Turns the recorded graph into a TensorFlow function. Returns the outputs' shapes and dtypes. */
@@ -128,7 +152,8 @@ function run(compiled: Compiled, args: readonly Tensor[], options: JitOptions): 
   const { context } = binding;
   const handles = new BigUint64Array(Math.max(1, compiled.outputs.length));
   const count = Int32Array.of(compiled.outputs.length);
-  binding.callWith(args.map(idOf), (inputs) => {
+  // An op belongs to the executor in place when it is made, not when it is executed.
+  binding.callWith(args.map(idOf), (inputs) => context.inBackground(() => {
     const op = c.TFE_NewOp(context.handle, cString(compiled.name), status);
     if (op === 0) check(compiled.name);
     try {
@@ -136,20 +161,26 @@ function run(compiled: Compiled, args: readonly Tensor[], options: JitOptions): 
       for (const input of inputs) c.TFE_OpAddInput(op, input, status);
       for (const capture of compiled.captures) c.TFE_OpAddInput(op, capture.handle(), status);
       if (options.xla) c.TFE_OpSetAttrBool(op, cString("_XlaMustCompile"), 1);
-      context.inBackground(() => c.TFE_Execute(op, handles, count, status));
-      check(options.name ?? compiled.name);
+      c.TFE_Execute(op, handles, count, status);
+      checkCall(compiled.name, options.name);
     } finally {
       c.TFE_DeleteOp(op);
     }
-  });
+  }));
   return compiled.outputs.map(({ shape, dtype }, i) => {
     const known = shape.every((size) => size >= 0);
     return tensorFrom(binding.adopt(Number(handles[i]), known ? shape : undefined, known ? dtype : undefined));
   });
 }
 
+/** A call is queued, so what it reports at once may be the failure of an earlier one whose result nobody has read. */
+function checkCall(compiledName: string, name = compiledName): void {
+  const failed = /function_node (\w+)/.exec(c.TF_Message(status))?.[1];
+  check(failed === undefined || failed === compiledName ? name : `${name} did not run: an earlier compiled call failed`);
+}
+
 function free(compiled: Compiled): void {
-  binding.context.waitForBackground();
+  binding.context.settleBackground();
   c.TFE_ContextRemoveFunction(binding.context.handle, cString(compiled.name), status);
   for (const capture of compiled.captures) capture.release();
 }
