@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { compare, figuresOf, median, quantile, type Measured } from "../../bench/figures";
+import { report, type Cell } from "../../bench/report";
+
+const side = (name: string, setting: string, seconds: number[], peakBytes: number): Measured => ({
+  side: name, setting, peakBytes, steps: seconds.map((each) => ({ seconds: each, cpuSeconds: 2 * each, loss: 0.5 })),
+});
+
+test("quantiles lie between neighbours linearly", () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 3, 2]), 2.5);
+  assert.equal(quantile([0, 10], 0.25), 2.5);
+  assert.throws(() => median([]), RangeError);
+});
+
+test("figures are medians over the timed steps", () => {
+  const figures = figuresOf(side("alignlab", "float32", [1, 2, 4], 3e9), 8, [800, 1000, 1200]);
+  assert.equal(figures.pairsPerSecond, 4);
+  assert.equal(figures.medianSeconds, 2);
+  assert.equal(figures.tokensPerSecond, 500);
+  assert.equal(figures.cpuSecondsPerStep, 4);
+  assert.equal(figures.spread, (3 - 1.5) / 2 / 2);
+  assert.equal(figures.loss, 0.5);
+});
+
+test("the ratio is against the peer's fastest setting, and the memory ratio against that setting", () => {
+  const of = (measured: Measured) => figuresOf(measured, 4, [100, 100]);
+  const ours = of(side("alignlab", "bfloat16", [1, 1], 3e9));
+  const slowButSmall = of(side("trl", "bfloat16 weights", [4, 4], 2e9));
+  const fast = of(side("trl", "bfloat16 autocast", [3, 3], 4e9));
+  const { ratio, memoryRatio, best } = compare(ours, [slowButSmall, fast])!;
+  assert.equal(best.setting, "bfloat16 autocast");
+  assert.equal(ratio, 3);
+  assert.equal(memoryRatio, 0.75);
+  assert.equal(compare(ours, []), null);
+});
+
+function cell(batch: number, precision: "float32" | "bfloat16", ours: number, peers: Record<string, number>): Cell {
+  const measured = [side("alignlab", precision, [ours, ours], 2e9), ...Object.entries(peers).map(([setting, seconds]) => side("trl", setting, [seconds, seconds], 4e9))];
+  return { batch, precision, batches: 2, tokens: [100, 100], measured, ready: measured.map(() => ({ threads: 2, versions: {} })), others: 0.01 };
+}
+
+function printed(cells: Cell[], peer: "trl" | "none" = "trl"): string[] {
+  const lines: string[] = [];
+  report({ peer, rows: 64, cells }, (line) => lines.push(line));
+  return lines;
+}
+
+test("the report ends with one JSON line with every cell, whose own ratio is the last cell's", () => {
+  const lines = printed([cell(4, "float32", 1, { float32: 2 }), cell(8, "bfloat16", 1, { "bfloat16 autocast": 3, "bfloat16 weights": 2.5 })]);
+  const json = JSON.parse(lines.at(-1)!);
+  assert.equal(json.ratio, 2.5);
+  assert.equal(json.memory_ratio, 0.5);
+  assert.equal(json.peer_setting, "bfloat16 weights");
+  assert.deepEqual(json.cells.map((each: { ratio: number; batch: number }) => [each.batch, each.ratio]), [[4, 2], [8, 2.5]]);
+  assert.equal(json.cells[1].peers.length, 2);
+  assert.equal(json.cells[1].ours.pairs_per_second, 8);
+});
+
+test("without a peer there is no ratio", () => {
+  const json = JSON.parse(printed([cell(4, "float32", 1, {})], "none").at(-1)!);
+  assert.equal(json.ratio, null);
+  assert.equal(json.memory_ratio, null);
+});
+
+test("the table has a row for each side", () => {
+  const lines = printed([cell(8, "bfloat16", 1, { "bfloat16 autocast": 3, "bfloat16 weights": 2.5 })]);
+  assert.match(lines[1]!, /^ *8 +alignlab +bfloat16 +8\.00 .* 2\.50 +0\.50$/);
+  assert.match(lines[2]!, /trl +bfloat16 autocast +2\.67/);
+  assert.match(lines[3]!, /trl +bfloat16 weights +3\.20/);
+  assert.match(lines[4]!, /not busy/);
+});
