@@ -49,7 +49,13 @@ import type { Scalar, Tensor1D } from "@tensorflow/tfjs";
 // %%
 const seed = 42;
 const engine = engineInfo();
-announceRun({ backend: `TensorFlow ${engine.tensorflow}, ${engine.device}`, precision: "float32", model: PACKAGED_MODEL, data: "human-like, ten pairs", seed });
+announceRun({
+  backend: `TensorFlow ${engine.tensorflow}, ${engine.device}`,
+  precision: "float32",
+  model: PACKAGED_MODEL,
+  data: "human-like, ten pairs",
+  seed,
+});
 
 // %% [markdown]
 // TensorFlow is called from TypeScript through tfjs's API: `tf.add`, `tf.matMul`, gradients with `tf.grad`. The numbers below are tensors. A scalar
@@ -59,7 +65,9 @@ announceRun({ backend: `TensorFlow ${engine.tensorflow}, ${engine.device}`, prec
 const x = tf.tensor1d([1, 2, 3]);
 const sumOfSquares = tf.sum(tf.square(x));
 const slope = tf.grad((value) => tf.sum(tf.square(value)))(x);
-console.log(`sum of squares ${(await sumOfSquares.data())[0]}, its gradient [${await slope.data()}]`);
+console.log(
+  `sum of squares ${(await sumOfSquares.data())[0]}, its gradient [${await slope.data()}]`,
+);
 
 // %% [markdown]
 // The gradient of $\sum_i x_i^2$ is $2x$: [2, 4, 6]. Training a language model is this, with 135 million numbers in place of three.
@@ -71,22 +79,35 @@ console.log(`sum of squares ${(await sumOfSquares.data())[0]}, its gradient [${a
 
 // %%
 const { model, tokenizer } = await loadModel(PACKAGED_MODEL);
-console.log(`${(model.parameterCount / 1e6).toFixed(1)} million weights, ${engineInfo().memory.resident.toFixed(1)} GiB of memory in use`);
+const memory = engineInfo().memory.resident;
+console.log(
+  `${(model.parameterCount / 1e6).toFixed(1)} million weights, ${memory.toFixed(1)} GiB of memory`,
+);
 
 // %% [markdown]
 // A text goes in as **tokens**, pieces of words with a number each. The chat template writes marks around each turn; the last line asks the assistant to begin.
 
 // %%
-const prompt = tokenizer.applyChatTemplate([{ role: "user", content: "Name three things that make a morning good." }], { addGenerationPrompt: true });
+const prompt = tokenizer.applyChatTemplate(
+  [{ role: "user", content: "Name three things that make a morning good." }],
+  { addGenerationPrompt: true },
+);
 const promptIds = tokenizer.encode(prompt);
-table(promptIds.slice(-12).map((id) => ({ id, token: tokenizer.decode([id]) })), { caption: `The last 12 of ${promptIds.length} tokens` });
+table(
+  promptIds.slice(-12).map((id) => ({ id, token: tokenizer.decode([id]) })),
+  { caption: `The last 12 of ${promptIds.length} tokens` },
+);
 
 // %%
 const began = performance.now();
-const { sequences } = await generate(model, [promptIds], { maxNewTokens: profileName() === "quick" ? 16 : 60 });
+const { sequences } = await generate(model, [promptIds], {
+  maxNewTokens: profileName() === "quick" ? 16 : 60,
+});
 const seconds = (performance.now() - began) / 1000;
 console.log(tokenizer.decode(sequences[0], { skipSpecialTokens: true }));
-console.log(`\n${sequences[0].length} tokens in ${seconds.toFixed(1)} s, the first of them with compiling`);
+console.log(
+  `\n${sequences[0].length} tokens in ${seconds.toFixed(1)} s, the first of them with compiling`,
+);
 
 // %% [markdown]
 // *Think:* is that how a friend would answer? The next notebook changes it.
@@ -133,7 +154,13 @@ for await (const i of steps(40)) {
   tf.dispose([rate, loss]);
   chart.update();
   await new Promise((resolve) => setTimeout(resolve, 100));
-  if (i === 1) expectedTime("the loop", { seconds: (performance.now() - started) / 1000, done: 1, total: 40, unit: "steps" });
+  if (i === 1)
+    expectedTime("the loop", {
+      seconds: (performance.now() - started) / 1000,
+      done: 1,
+      total: 40,
+      unit: "steps",
+    });
 }
 chart.end();
 
@@ -147,15 +174,27 @@ chart.end();
 // As a sample, part of what the next notebook asks for: the DPO loss of a pair, here with a mistake in it that is easily made. See what the check makes of it.
 
 // %%
-function almostRight(chosen: Tensor1D, rejected: Tensor1D, refChosen: Tensor1D, refRejected: Tensor1D, beta = 0.1): [Scalar, Scalar, Scalar] {
+function almostRight(
+  chosen: Tensor1D,
+  rejected: Tensor1D,
+  refChosen: Tensor1D,
+  refRejected: Tensor1D,
+  beta = 0.1,
+): [Scalar, Scalar, Scalar] {
   const rewards = tf.mul(tf.sub(chosen, refChosen), beta);
   const otherRewards = tf.mul(tf.sub(rejected, refRejected), beta);
   const margin = tf.sub(rewards, otherRewards);
   const accuracy = tf.mean(tf.cast(tf.greater(margin, 0), "float32"));
-  return [tf.mean(tf.logSigmoid(margin)) as Scalar, accuracy as Scalar, tf.mean(margin) as Scalar];
+  return [
+    tf.mean(tf.logSigmoid(margin)) as Scalar,
+    accuracy as Scalar,
+    tf.mean(margin) as Scalar,
+  ];
 }
 
-await check("dpo-loss", almostRight).catch((error: Error) => console.log(`A check that fails ends its cell with:\n${error.message}`));
+await check("dpo-loss", almostRight).catch((error: Error) =>
+  console.log(`A check that fails ends its cell with:\n${error.message}`),
+);
 
 // %% [markdown]
 // Stuck? A first hint is folded above each check, and `hint(…)` shows one after the other. No hint shows the solution.
@@ -168,9 +207,12 @@ hint("dpo-loss");
 
 // %%
 // BEGIN SOLUTION
-const whatBetaDoes = "With a larger beta a small change already counts as a large reward, so the policy stays nearer to the reference.";
+const whatBetaDoes = `With a larger beta a small change already counts as a large reward, so
+the policy stays nearer to the reference.`;
 // STUDENT EDITION
-// const whatBetaDoes = "";
+// const whatBetaDoes = `
+//
+// `;
 // END SOLUTION
 question("beta-large", whatBetaDoes);
 

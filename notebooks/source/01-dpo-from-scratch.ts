@@ -95,7 +95,13 @@ const beta = 1.0;
 const precision = "bfloat16";
 
 const engine = engineInfo();
-announceRun({ backend: `TensorFlow ${engine.tensorflow}, ${engine.device}`, precision: `float32 by hand, ${precision} for the trainer`, model: modelId, data: dataId, seed });
+announceRun({
+  backend: `TensorFlow ${engine.tensorflow}, ${engine.device}`,
+  precision: `float32 by hand, ${precision} for the trainer`,
+  model: modelId,
+  data: dataId,
+  seed,
+});
 
 // %% [markdown]
 // How much is computed depends on the profile. The table sets each value beside the original assignment's, which ran about
@@ -103,9 +109,39 @@ announceRun({ backend: `TensorFlow ${engine.tensorflow}, ${engine.device}`, prec
 
 // %%
 const settings = profile("01", {
-  full: { rows: 10_884, heldOutRows: 100, epochs: 1, batchSize: 16, learningRate: 5e-5, maxLength: 1024, maxPromptLength: 256, steps: 50, samples: 20, maxNewTokens: 256, unseenRows: 60 },
-  default: { rows: 300, heldOutRows: 30, epochs: 2, batchSize: 4, maxLength: 224, maxPromptLength: 96, steps: 12 },
-  quick: { rows: 32, heldOutRows: 8, batchSize: 4, maxLength: 160, maxPromptLength: 64, steps: 2, samples: 2, maxNewTokens: 24, unseenRows: 8 },
+  full: {
+    rows: 10_884,
+    heldOutRows: 100,
+    epochs: 1,
+    batchSize: 16,
+    learningRate: 5e-5,
+    maxLength: 1024,
+    maxPromptLength: 256,
+    steps: 50,
+    samples: 20,
+    maxNewTokens: 256,
+    unseenRows: 60,
+  },
+  default: {
+    rows: 300,
+    heldOutRows: 30,
+    epochs: 2,
+    batchSize: 4,
+    maxLength: 224,
+    maxPromptLength: 96,
+    steps: 12,
+  },
+  quick: {
+    rows: 32,
+    heldOutRows: 8,
+    batchSize: 4,
+    maxLength: 160,
+    maxPromptLength: 64,
+    steps: 2,
+    samples: 2,
+    maxNewTokens: 24,
+    unseenRows: 8,
+  },
 });
 
 // %% [markdown]
@@ -118,7 +154,10 @@ const settings = profile("01", {
 
 // %%
 const allRows = (await loadPreferenceRows(dataId, { limit: settings.rows })) as PreferenceRow[];
-const { train: trainRows, test: heldOutRows } = splitRows(allRows, { testSize: settings.heldOutRows, seed });
+const { train: trainRows, test: heldOutRows } = splitRows(allRows, {
+  testSize: settings.heldOutRows,
+  seed,
+});
 const trainFrame = new DataFrame(trainRows.slice(0, 5));
 trainFrame;
 
@@ -136,13 +175,24 @@ const padTokenId = tokenizer.padTokenId!;
 
 const firstPrompt = "What's your morning routine like?";
 /** Asks a model each prompt as a chat of one question; the answers come back as plain text. */
-async function ask(model: LlamaForCausalLM, prompts: string[], options: GenerateOptions): Promise<string[]> {
-  const chats = prompts.map((content) => tokenizer.applyChatTemplate([{ role: "user", content }], { addGenerationPrompt: true }));
-  const { sequences } = await generate(model, chats.map((chat) => tokenizer.encode(chat)), options);
+async function ask(
+  model: LlamaForCausalLM,
+  prompts: string[],
+  options: GenerateOptions,
+): Promise<string[]> {
+  const chats = prompts.map((content) =>
+    tokenizer.applyChatTemplate([{ role: "user", content }], { addGenerationPrompt: true }),
+  );
+  const { sequences } = await generate(
+    model,
+    chats.map((chat) => tokenizer.encode(chat)),
+    options,
+  );
   return tokenizer.batchDecode(sequences, { skipSpecialTokens: true });
 }
 const [firstAnswer] = await ask(policy, [firstPrompt], { maxNewTokens: 40 });
-console.log(`${(policy.parameterCount / 1e6).toFixed(1)} million weights\n\n${firstPrompt}\n→ ${firstAnswer}`);
+console.log(`${(policy.parameterCount / 1e6).toFixed(1)} million weights\n`);
+console.log(`${firstPrompt}\n→ ${firstAnswer}`);
 
 // %% [markdown]
 // That is the model's manner today: polite, useful, nobody's friend.
@@ -154,7 +204,11 @@ console.log(`${(policy.parameterCount / 1e6).toFixed(1)} million weights\n\n${fi
 // them. One question with the mark that asks the assistant to begin looks like this:
 
 // %%
-console.log(tokenizer.applyChatTemplate([{ role: "user", content: "Tea or coffee?" }], { addGenerationPrompt: true }));
+console.log(
+  tokenizer.applyChatTemplate([{ role: "user", content: "Tea or coffee?" }], {
+    addGenerationPrompt: true,
+  }),
+);
 
 // %% [markdown]
 // `<|im_start|>` and `<|im_end|>` open and close a turn. The last line is the **generation prompt**: the head of a turn that
@@ -177,10 +231,13 @@ console.log(tokenizer.applyChatTemplate([{ role: "user", content: "Tea or coffee
 
 // %%
 function applyChatTemplate(example: PreferenceRow, tokenizer: Tokenizer): PreferenceRow {
-  // BEGIN SOLUTION: render the prompt with the generation prompt, and each answer without the prompt in front
+  // BEGIN SOLUTION: render the prompt, and each answer without the prompt in front
   const user = { role: "user", content: example.prompt };
   const prompt = tokenizer.applyChatTemplate([user], { addGenerationPrompt: true });
-  const render = (answer: string): string => tokenizer.applyChatTemplate([user, { role: "assistant", content: answer }]).slice(prompt.length);
+  const render = (answer: string): string =>
+    tokenizer
+      .applyChatTemplate([user, { role: "assistant", content: answer }])
+      .slice(prompt.length);
   return { prompt, chosen: render(example.chosen), rejected: render(example.rejected) };
   // END SOLUTION
 }
@@ -217,7 +274,12 @@ table(Object.entries(renderedRow).map(([column, text]) => ({ column, text })));
 // </details>
 
 // %%
-function tokenizeRow(example: PreferenceRow, tokenizer: Tokenizer, maxPromptLength = 512, maxCompletionLength: number | null = null): TokenizedRow {
+function tokenizeRow(
+  example: PreferenceRow,
+  tokenizer: Tokenizer,
+  maxPromptLength = 512,
+  maxCompletionLength: number | null = null,
+): TokenizedRow {
   // BEGIN SOLUTION: encode the three texts and cut each on its right side
   const cut = (text: string): number[] => {
     const ids = tokenizer.encode(text);
@@ -239,7 +301,13 @@ await check("tokenize-row", tokenizeRow);
 
 // %%
 const maxCompletionLength = settings.maxLength - settings.maxPromptLength;
-const tokenize = (row: PreferenceRow): TokenizedRow => tokenizeRow(applyChatTemplate(row, tokenizer), tokenizer, settings.maxPromptLength, maxCompletionLength);
+const tokenize = (row: PreferenceRow): TokenizedRow =>
+  tokenizeRow(
+    applyChatTemplate(row, tokenizer),
+    tokenizer,
+    settings.maxPromptLength,
+    maxCompletionLength,
+  );
 const trainTokens = trainRows.map(tokenize);
 
 histogram({
@@ -260,9 +328,10 @@ histogram({
 
 // %%
 // BEGIN SOLUTION
-const whyFromTheLeft = `The end of a prompt holds the latest question and the head of the assistant's turn. Without that head the
-model is not asked to answer at all, while the beginning is what it can most easily do without. An answer is cut at its
-end, because every token is predicted from those before it, so a beginning is still a valid text.`;
+const whyFromTheLeft = `The end of a prompt holds the latest question and the head of the
+assistant's turn. Without that head the model is not asked to answer at all, while the
+beginning is what it can most easily do without. An answer is cut at its end, because every
+token is predicted from those before it, so a beginning is still a valid text.`;
 // STUDENT EDITION
 // const whyFromTheLeft = `
 //
@@ -318,7 +387,10 @@ await check("pad", pad);
 // %%
 function padCollate(batch: TokenizedRow[], padTokenId: number): PreferenceBatch {
   // BEGIN SOLUTION: pad the three columns and their masks
-  const column = (name: keyof TokenizedRow, side: "left" | "right"): [number[][], number[][]] => {
+  const column = (
+    name: keyof TokenizedRow,
+    side: "left" | "right",
+  ): [number[][], number[][]] => {
     const sequences = batch.map((row) => row[name]);
     const ones = sequences.map((sequence) => sequence.map(() => 1));
     return [pad(sequences, padTokenId, side), pad(ones, 0, side)];
@@ -326,7 +398,14 @@ function padCollate(batch: TokenizedRow[], padTokenId: number): PreferenceBatch 
   const [prompt_input_ids, prompt_attn_mask] = column("prompt_input_ids", "left");
   const [chosen_input_ids, chosen_attn_mask] = column("chosen_input_ids", "right");
   const [rejected_input_ids, rejected_attn_mask] = column("rejected_input_ids", "right");
-  return { prompt_input_ids, prompt_attn_mask, chosen_input_ids, chosen_attn_mask, rejected_input_ids, rejected_attn_mask };
+  return {
+    prompt_input_ids,
+    prompt_attn_mask,
+    chosen_input_ids,
+    chosen_attn_mask,
+    rejected_input_ids,
+    rejected_attn_mask,
+  };
   // END SOLUTION
 }
 
@@ -337,7 +416,8 @@ await check("pad-collate", padCollate);
 
 // %%
 const sampleBatch = padCollate(trainTokens.slice(0, 4), padTokenId);
-const ends = (ids: number[]): string => `${ids.slice(0, 4).join(" ")} … ${ids.slice(-4).join(" ")}`;
+const ends = (ids: number[]): string =>
+  `${ids.slice(0, 4).join(" ")} … ${ids.slice(-4).join(" ")}`;
 table(
   sampleBatch.prompt_input_ids.map((ids, row) => ({
     prompt: ends(ids),
@@ -345,14 +425,17 @@ table(
     chosen: ends(sampleBatch.chosen_input_ids[row]),
     "chosen mask": ends(sampleBatch.chosen_attn_mask[row]),
   })),
-  { caption: `4 rows, prompts of ${sampleBatch.prompt_input_ids[0].length} places, chosen answers of ${sampleBatch.chosen_input_ids[0].length}, padding token ${padTokenId}` },
+  {
+    caption: `4 rows of ${sampleBatch.prompt_input_ids[0].length} + ${sampleBatch.chosen_input_ids[0].length} places, padding token ${padTokenId}`,
+  },
 );
 
 // %%
 // BEGIN SOLUTION
-const whichSide = `Prompts on the left, answers on the right. Then the last token of each prompt stands directly before the first token of
-its answer, and positions and attention run on without a gap. The other way round the model would see padding between
-question and answer.`;
+const whichSide = `Prompts on the left, answers on the right. Then the last token of each
+prompt stands directly before the first token of its answer, and positions and attention run
+on without a gap. The other way round the model would see padding between question and
+answer.`;
 // STUDENT EDITION
 // const whichSide = `
 //
@@ -393,7 +476,14 @@ lineChart({
   title: "The loss of one pair against its margin",
   x: { label: "margin, r(chosen) − r(rejected)" },
   y: { label: "loss" },
-  series: [{ name: "−log σ(margin)", x: margins, y: margins.map((margin) => Math.log1p(Math.exp(-margin))), markers: false }],
+  series: [
+    {
+      name: "−log σ(margin)",
+      x: margins,
+      y: margins.map((margin) => Math.log1p(Math.exp(-margin))),
+      markers: false,
+    },
+  ],
 });
 
 // %% [markdown]
@@ -411,13 +501,21 @@ lineChart({
 // </details>
 
 // %%
-function dpoLoss(chosenLogps: Tensor1D, rejectedLogps: Tensor1D, refChosenLogps: Tensor1D, refRejectedLogps: Tensor1D, beta = 0.1): [Scalar, Scalar, Scalar] {
+function dpoLoss(
+  chosenLogps: Tensor1D,
+  rejectedLogps: Tensor1D,
+  refChosenLogps: Tensor1D,
+  refRejectedLogps: Tensor1D,
+  beta = 0.1,
+): [Scalar, Scalar, Scalar] {
   // BEGIN SOLUTION: compute the loss, the reward accuracy and the reward margin
   const chosenRewards = tf.mul(tf.sub(chosenLogps, refChosenLogps), beta);
   const rejectedRewards = tf.mul(tf.sub(rejectedLogps, refRejectedLogps), beta);
   const margin = tf.sub(chosenRewards, rejectedRewards);
   const loss = tf.neg(tf.mean(tf.logSigmoid(margin))) as Scalar;
-  const accuracy = tf.mean(tf.cast(tf.greater(chosenRewards, rejectedRewards), "float32")) as Scalar;
+  const accuracy = tf.mean(
+    tf.cast(tf.greater(chosenRewards, rejectedRewards), "float32"),
+  ) as Scalar;
   return [loss, accuracy, tf.mean(margin) as Scalar];
   // END SOLUTION
 }
@@ -428,14 +526,28 @@ await check("dpo-loss", dpoLoss);
 // The two worked numbers again, by your function.
 
 // %%
-const [untouched] = dpoLoss(tf.tensor1d([-20, -31]), tf.tensor1d([-25, -30]), tf.tensor1d([-20, -31]), tf.tensor1d([-25, -30]), beta);
-const [worked] = dpoLoss(tf.tensor1d([-10]), tf.tensor1d([-14]), tf.tensor1d([-12]), tf.tensor1d([-13]), 0.5);
-console.log(`policy = reference: ${(await untouched.data())[0].toFixed(4)} (ln 2 = ${Math.LN2.toFixed(4)})\nworked example:     ${(await worked.data())[0].toFixed(4)}`);
+const [untouched] = dpoLoss(
+  tf.tensor1d([-20, -31]),
+  tf.tensor1d([-25, -30]),
+  tf.tensor1d([-20, -31]),
+  tf.tensor1d([-25, -30]),
+  beta,
+);
+const [worked] = dpoLoss(
+  tf.tensor1d([-10]),
+  tf.tensor1d([-14]),
+  tf.tensor1d([-12]),
+  tf.tensor1d([-13]),
+  0.5,
+);
+console.log(`policy = reference: ${(await untouched.data())[0].toFixed(4)}`);
+console.log(`worked example:     ${(await worked.data())[0].toFixed(4)}`);
 
 // %%
 // BEGIN SOLUTION
-const whatBetaDoes = `With a larger beta the same change in log-probability is a larger reward, so the sigmoid saturates sooner and a pair in
-the right order stops pulling on the weights earlier. The policy therefore stays nearer to the reference.`;
+const whatBetaDoes = `With a larger beta the same change in log-probability is a larger
+reward, so the sigmoid saturates sooner and a pair in the right order stops pulling on the
+weights earlier. The policy therefore stays nearer to the reference.`;
 // STUDENT EDITION
 // const whatBetaDoes = `
 //
@@ -491,9 +603,17 @@ await check("get-log-prob", getLogProb);
 // tokens would be at −10.8 a token.
 
 // %%
-async function answerLogProb(model: LanguageModel, promptIds: number[], answerIds: number[]): Promise<number> {
+async function answerLogProb(
+  model: LanguageModel,
+  promptIds: number[],
+  answerIds: number[],
+): Promise<number> {
   const ids = tf.tensor2d([[...promptIds, ...answerIds]], undefined, "int32");
-  const mask = tf.tensor2d([[...promptIds.map(() => 0), ...answerIds.map(() => 1)]], undefined, "int32");
+  const mask = tf.tensor2d(
+    [[...promptIds.map(() => 0), ...answerIds.map(() => 1)]],
+    undefined,
+    "int32",
+  );
   const logProb = tf.tidy(() => getLogProb(model.forward(ids, tf.onesLike(ids)), ids, mask));
   const [value] = await logProb.data();
   tf.dispose([ids, mask, logProb]);
@@ -503,7 +623,12 @@ const firstRow = trainTokens[0];
 const answerTable = [];
 for (const column of ["chosen_input_ids", "rejected_input_ids"] as const) {
   const nats = await answerLogProb(policy, firstRow.prompt_input_ids, firstRow[column]);
-  answerTable.push({ answer: column.replace("_input_ids", ""), tokens: firstRow[column].length, "log-probability": nats, "nats a token": nats / firstRow[column].length });
+  answerTable.push({
+    answer: column.replace("_input_ids", ""),
+    tokens: firstRow[column].length,
+    "log-probability": nats,
+    "nats a token": nats / firstRow[column].length,
+  });
 }
 table(answerTable, { decimals: { "log-probability": 1, "nats a token": 2 } });
 
@@ -512,9 +637,10 @@ table(answerTable, { decimals: { "log-probability": 1, "nats a token": 2 } });
 
 // %%
 // BEGIN SOLUTION
-const promptInTheSum = `Both answers follow the same prompt, so its log-probability is in both sums and cancels in their difference, which is
-all that the DPO loss sees. It would matter for anything that uses one sum alone: logged log-probabilities, means per token,
-or a loss on single answers such as fine-tuning.`;
+const promptInTheSum = `Both answers follow the same prompt, so its log-probability is in
+both sums and cancels in their difference, which is all that the DPO loss sees. It would
+matter for anything that uses one sum alone: logged log-probabilities, means per token, or a
+loss on single answers such as fine-tuning.`;
 // STUDENT EDITION
 // const promptInTheSum = `
 //
@@ -545,14 +671,23 @@ question("prompt-in-the-sum", promptInTheSum);
 // </details>
 
 // %%
-function trainStep(policy: LanguageModel, reference: LanguageModel, optimizer: StepOptimizer, batch: BatchTensors, beta: number): [Scalar, Scalar, Scalar] {
+function trainStep(
+  policy: LanguageModel,
+  reference: LanguageModel,
+  optimizer: StepOptimizer,
+  batch: BatchTensors,
+  beta: number,
+): [Scalar, Scalar, Scalar] {
   const computeLoss = (): [Scalar, Scalar, Scalar] => {
-    // Step 1: join prompt and answer, for chosen and rejected: ids, attention mask, mask of what counts.
+    // Step 1: join prompt and each answer: ids, attention mask, mask of what counts.
     // BEGIN SOLUTION: step 1, join prompt and answer along the length
     const join = (answer: "chosen" | "rejected") => ({
       ids: tf.concat([batch.prompt_input_ids, batch[`${answer}_input_ids`]], 1),
       attention: tf.concat([batch.prompt_attn_mask, batch[`${answer}_attn_mask`]], 1),
-      counted: tf.concat([tf.zerosLike(batch.prompt_attn_mask), batch[`${answer}_attn_mask`]], 1),
+      counted: tf.concat(
+        [tf.zerosLike(batch.prompt_attn_mask), batch[`${answer}_attn_mask`]],
+        1,
+      ),
     });
     const [chosen, rejected] = [join("chosen"), join("rejected")];
     // END SOLUTION
@@ -595,7 +730,14 @@ await check("train-step", trainStep);
 // seconds. So batches are widened to multiples of 32 columns: a little more padding, few shapes.
 
 // %%
-const batchKeys = ["prompt_input_ids", "prompt_attn_mask", "chosen_input_ids", "chosen_attn_mask", "rejected_input_ids", "rejected_attn_mask"] as const;
+const batchKeys = [
+  "prompt_input_ids",
+  "prompt_attn_mask",
+  "chosen_input_ids",
+  "chosen_attn_mask",
+  "rejected_input_ids",
+  "rejected_attn_mask",
+] as const;
 
 /** The batch of one step as tensors: rows i·B to (i + 1)·B, widened to multiples of 32. */
 function batchTensors(step: number): Tensor2D[] {
@@ -604,16 +746,25 @@ function batchTensors(step: number): Tensor2D[] {
   return batchKeys.map((key) => {
     const width = Math.ceil(batch[key][0].length / 32) * 32;
     const widest = new Array<number>(width).fill(0);
-    const rows = pad([...batch[key], widest], key.endsWith("ids") ? padTokenId : 0, key.startsWith("prompt") ? "left" : "right");
+    const rows = pad(
+      [...batch[key], widest],
+      key.endsWith("ids") ? padTokenId : 0,
+      key.startsWith("prompt") ? "left" : "right",
+    );
     return tf.tensor2d(rows.slice(0, -1), undefined, "int32");
   });
 }
 
 const optimizer = new HandOptimizer(policy);
-const compiledStep = jit((...tensors: Tensor[]): Tensor[] => {
-  const batch = Object.fromEntries(batchKeys.map((key, i) => [key, tensors[i]])) as BatchTensors;
-  return trainStep(policy, reference, optimizer, batch, beta);
-}, { name: "your_step" });
+const compiledStep = jit(
+  (...tensors: Tensor[]): Tensor[] => {
+    const batch = Object.fromEntries(
+      batchKeys.map((key, i) => [key, tensors[i]]),
+    ) as BatchTensors;
+    return trainStep(policy, reference, optimizer, batch, beta);
+  },
+  { name: "your_step" },
+);
 
 // %% [markdown]
 // Now run it. The first step also compiles, so its time is not typical; after the second the expected time is printed. The first loss must be
@@ -622,18 +773,34 @@ const compiledStep = jit((...tensors: Tensor[]): Tensor[] => {
 // %%
 const handLog: LogRow[] = [];
 const handSeconds: number[] = [];
-const handChart = liveChart(() => trainingCurves(handLog, { title: "Your loop", maxSteps: settings.steps }));
+const handChart = liveChart(() =>
+  trainingCurves(handLog, { title: "Your loop", maxSteps: settings.steps }),
+);
 for await (const i of steps(settings.steps)) {
   const started = performance.now();
   const tensors = batchTensors(i);
   optimizer.next(settings.learningRate);
   const results = compiledStep(...tensors);
-  const [loss, accuracy, margin] = await Promise.all(results.map(async (result) => (await result.data())[0]));
+  const [loss, accuracy, margin] = await Promise.all(
+    results.map(async (result) => (await result.data())[0]),
+  );
   tf.dispose([tensors, results]);
   handSeconds.push((performance.now() - started) / 1000);
-  handLog.push({ step: i + 1, epoch: ((i + 1) * settings.batchSize) / trainTokens.length, loss, "rewards/accuracies": accuracy, "rewards/margins": margin });
+  handLog.push({
+    step: i + 1,
+    epoch: ((i + 1) * settings.batchSize) / trainTokens.length,
+    loss,
+    "rewards/accuracies": accuracy,
+    "rewards/margins": margin,
+  });
   handChart.update();
-  if (i === 1) expectedTime("your loop", { seconds: handSeconds[1], done: 1, total: settings.steps - 1, unit: "steps" });
+  if (i === 1)
+    expectedTime("your loop", {
+      seconds: handSeconds[1],
+      done: 1,
+      total: settings.steps - 1,
+      unit: "steps",
+    });
 }
 handChart.end();
 
@@ -649,7 +816,9 @@ historyFrame(handLog);
 // %%
 const fastestStep = Math.min(...handSeconds);
 const handPairsPerSecond = settings.batchSize / fastestStep;
-console.log(`your loop: ${handPairsPerSecond.toFixed(2)} pairs/s, so ${inTime(10_884 / handPairsPerSecond)} for 10,884 rows (original: about an hour on a T4, two minutes on an H100)`);
+console.log(`your loop: ${handPairsPerSecond.toFixed(2)} pairs/s`);
+console.log(`10,884 rows at this pace: ${inTime(10_884 / handPairsPerSecond)}`);
+console.log("original: about an hour on a T4, two minutes on an H100");
 
 // %% [markdown]
 // ### The whole training
@@ -699,12 +868,15 @@ table(trainingFrame.tail(6), { decimals: 4 });
 const evaluations = trainer.state.logHistory.filter((row) => "eval_loss" in row);
 const lastEvaluation = evaluations[evaluations.length - 1];
 const trainerPairsPerSecond = trainResult.metrics.train_samples_per_second;
-table([
-  { measured: "held-out reward accuracy", value: lastEvaluation["eval_rewards/accuracies"] },
-  { measured: "held-out reward margin", value: lastEvaluation["eval_rewards/margins"] },
-  { measured: "pairs a second", value: trainerPairsPerSecond },
-  { measured: "hours for 10,884 rows", value: 10_884 / trainerPairsPerSecond / 3600 },
-], { decimals: 3 });
+table(
+  [
+    { measured: "held-out reward accuracy", value: lastEvaluation["eval_rewards/accuracies"] },
+    { measured: "held-out reward margin", value: lastEvaluation["eval_rewards/margins"] },
+    { measured: "pairs a second", value: trainerPairsPerSecond },
+    { measured: "hours for 10,884 rows", value: 10_884 / trainerPairsPerSecond / 3600 },
+  ],
+  { decimals: 3 },
+);
 
 // %% [markdown]
 // *Think:* which is the honest figure for "how well did it learn", training accuracy or held-out accuracy, and how large is the gap?
@@ -715,10 +887,22 @@ table([
 // The same question, the same seed, both models. Sampling takes a few seconds.
 
 // %%
-const sampling: GenerateOptions = { maxNewTokens: settings.maxNewTokens, doSample: true, temperature: 0.7, topP: 0.95, seed };
+const sampling: GenerateOptions = {
+  maxNewTokens: settings.maxNewTokens,
+  doSample: true,
+  temperature: 0.7,
+  topP: 0.95,
+  seed,
+};
 const [before] = await ask(reference, [firstPrompt], sampling);
 const [after] = await ask(policy, [firstPrompt], sampling);
-sideBySide([{ title: "before", text: before }, { title: "after", text: after }], { caption: firstPrompt });
+sideBySide(
+  [
+    { title: "before", text: before },
+    { title: "after", text: after },
+  ],
+  { caption: firstPrompt },
+);
 
 // %% [markdown]
 // One answer proves little. So both models answer held-out prompts, and we count three things that can be counted:
@@ -735,28 +919,58 @@ const answersBefore = await ask(reference, samplePrompts, sampling);
 const answersAfter = await ask(policy, samplePrompts, sampling);
 
 // %%
-const asProgram = /\b(as an? (ai|artificial|virtual|digital|language model|computer)|i(?:'m| am) an? (ai|artificial|virtual|digital|language model|computer)|i (?:do not|don't) have (?:personal|feelings|emotions|a body|preferences))/i;
-const informal = /\b(oh|ah|haha|ha|hey|honestly|yeah|yep|nope|ugh|wow|okay|ok|kinda|gonna|stuff|tons|funny|weird|pretty much|tbh)\b|\p{Extended_Pictographic}/giu;
+const program = "(?:ai|artificial|virtual|digital|language model|computer)";
+const asProgram = new RegExp(
+  `\\bas an? ${program}|\\bi(?:'m| am) an? ${program}` +
+    "|\\bi (?:do not|don't) have (?:personal|feelings|emotions|a body|preferences)",
+  "i",
+);
+const informalWords =
+  "oh|ah|haha|ha|hey|honestly|yeah|yep|nope|ugh|wow|okay|ok|kinda|gonna|stuff|tons|funny|weird|tbh";
+const informal = new RegExp(`\\b(?:${informalWords})\\b|\\p{Extended_Pictographic}`, "giu");
 const words = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
 
-function manner(answers: string[]): { "as a program": number; "informal per 100 words": number; "distinct-3": number; "words an answer": number } {
-  const triples = answers.flatMap((answer) => words(answer).slice(2).map((_, i) => words(answer).slice(i, i + 3).join(" ")));
+function manner(answers: string[]): {
+  "as a program": number;
+  "informal per 100 words": number;
+  "distinct-3": number;
+  "words an answer": number;
+} {
+  const triples = answers.flatMap((answer) =>
+    words(answer)
+      .slice(2)
+      .map((_, i) =>
+        words(answer)
+          .slice(i, i + 3)
+          .join(" "),
+      ),
+  );
   const total = answers.reduce((sum, answer) => sum + words(answer).length, 0);
   return {
     "as a program": answers.filter((answer) => asProgram.test(answer)).length / answers.length,
-    "informal per 100 words": (100 * answers.reduce((sum, answer) => sum + (answer.match(informal)?.length ?? 0), 0)) / Math.max(1, total),
+    "informal per 100 words":
+      (100 * answers.reduce((sum, answer) => sum + (answer.match(informal)?.length ?? 0), 0)) /
+      Math.max(1, total),
     "distinct-3": new Set(triples).size / Math.max(1, triples.length),
     "words an answer": total / answers.length,
   };
 }
-table([{ model: "before", ...manner(answersBefore) }, { model: "after", ...manner(answersAfter) }], {
-  decimals: 2,
-  caption: `${samplePrompts.length} held-out prompts, seed ${seed}`,
-});
+table(
+  [
+    { model: "before", ...manner(answersBefore) },
+    { model: "after", ...manner(answersAfter) },
+  ],
+  {
+    decimals: 2,
+    caption: `${samplePrompts.length} held-out prompts, seed ${seed}`,
+  },
+);
 
 // %%
 table(
-  samplePrompts.slice(0, 4).map((prompt, i) => ({ prompt, before: answersBefore[i], after: answersAfter[i] })),
+  samplePrompts
+    .slice(0, 4)
+    .map((prompt, i) => ({ prompt, before: answersBefore[i], after: answersAfter[i] })),
   { maxText: 400 },
 );
 
@@ -778,7 +992,9 @@ tags: [dpo, alignlab]
 ---
 # ${modelId} after DPO
 
-Trained with direct preference optimisation on ${trainRows.length} pairs of \`${dataId}\`: beta ${beta}, learning rate ${settings.learningRate}, ${settings.epochs} epochs, batch ${settings.batchSize}, seed ${seed}.
+Trained with direct preference optimisation on ${trainRows.length} pairs of \`${dataId}\`.
+Beta ${beta}, learning rate ${settings.learningRate}, ${settings.epochs} epochs,
+batches of ${settings.batchSize}, seed ${seed}.
 
 | held-out pairs | ${heldOutRows.length} |
 |---|---|
@@ -811,26 +1027,51 @@ if (pushTo && process.env.HF_TOKEN) {
 // texts of another kind that nobody trained on, under both models. The function below is your `getLogProb` without the sum.
 
 // %%
-const tokenLogProbs = jit((policyIds: Tensor, attention: Tensor): Tensor[] =>
-  [reference, policy].map((model) => {
-    const ids = policyIds as Tensor2D;
-    const [batch, length] = ids.shape;
-    const logProbs = tf.logSoftmax(tf.slice(model.forward(ids, attention as Tensor2D), [0, 0, 0], [batch, length - 1, -1]));
-    return tf.sum(tf.mul(logProbs, tf.oneHot(tf.slice(ids, [0, 1], [batch, length - 1]), logProbs.shape[2]!)), -1);
-  }), { name: "token_log_probs" });
+const tokenLogProbs = jit(
+  (policyIds: Tensor, attention: Tensor): Tensor[] =>
+    [reference, policy].map((model) => {
+      const ids = policyIds as Tensor2D;
+      const [batch, length] = ids.shape;
+      const logProbs = tf.logSoftmax(
+        tf.slice(model.forward(ids, attention as Tensor2D), [0, 0, 0], [batch, length - 1, -1]),
+      );
+      return tf.sum(
+        tf.mul(
+          logProbs,
+          tf.oneHot(tf.slice(ids, [0, 1], [batch, length - 1]), logProbs.shape[2]!),
+        ),
+        -1,
+      );
+    }),
+  { name: "token_log_probs" },
+);
 
-/** Log-probabilities of the counted tokens of each text under [reference, policy]; `from` is each text's first counted position. */
-async function logProbsOf(texts: { ids: number[]; from: number }[]): Promise<[number[], number[]]> {
+/** Log-probabilities under [reference, policy] of each text's tokens from position `from` on. */
+async function logProbsOf(
+  texts: { ids: number[]; from: number }[],
+): Promise<[number[], number[]]> {
   const collected: [number[], number[]] = [[], []];
   for (let first = 0; first < texts.length; first += 4) {
     const part = texts.slice(first, first + 4);
-    const width = new Array<number>(Math.ceil(Math.max(...part.map(({ ids }) => ids.length)) / 64) * 64).fill(0);
-    const ids = tf.tensor2d(pad([...part.map((text) => text.ids), width], padTokenId, "right").slice(0, -1), undefined, "int32");
-    const attention = tf.tensor2d(pad([...part.map((text) => text.ids.map(() => 1)), width], 0, "right").slice(0, -1), undefined, "int32");
+    const width = new Array<number>(
+      Math.ceil(Math.max(...part.map(({ ids }) => ids.length)) / 64) * 64,
+    ).fill(0);
+    const ids = tf.tensor2d(
+      pad([...part.map((text) => text.ids), width], padTokenId, "right").slice(0, -1),
+      undefined,
+      "int32",
+    );
+    const attention = tf.tensor2d(
+      pad([...part.map((text) => text.ids.map(() => 1)), width], 0, "right").slice(0, -1),
+      undefined,
+      "int32",
+    );
     const results = tokenLogProbs(ids, attention);
     for (const [which, result] of results.entries()) {
       const rows = (await result.array()) as number[][];
-      part.forEach((text, row) => collected[which].push(...rows[row].slice(text.from - 1, text.ids.length - 1)));
+      part.forEach((text, row) =>
+        collected[which].push(...rows[row].slice(text.from - 1, text.ids.length - 1)),
+      );
     }
     tf.dispose([ids, attention, results]);
   }
@@ -841,10 +1082,17 @@ async function logProbsOf(texts: { ids: number[]; from: number }[]): Promise<[nu
 // The same number of training rows and unseen texts. This takes about a minute.
 
 // %%
-const unseenTexts = (await loadRows("human-like", { split: "unseen", limit: settings.unseenRows })).map((row) => tokenizer.encode(String(row.text)).slice(0, settings.maxLength));
+const unseenTexts = (
+  await loadRows("human-like", { split: "unseen", limit: settings.unseenRows })
+).map((row) => tokenizer.encode(String(row.text)).slice(0, settings.maxLength));
 const unseen = unseenTexts.map((ids) => ({ ids, from: 1 }));
 const answersOf = (column: "chosen_input_ids" | "rejected_input_ids") =>
-  trainTokens.slice(0, settings.unseenRows).map((row) => ({ ids: [...row.prompt_input_ids, ...row[column]], from: row.prompt_input_ids.length }));
+  trainTokens
+    .slice(0, settings.unseenRows)
+    .map((row) => ({
+      ids: [...row.prompt_input_ids, ...row[column]],
+      from: row.prompt_input_ids.length,
+    }));
 
 const [chosenBefore, chosenAfter] = await logProbsOf(answersOf("chosen_input_ids"));
 const [rejectedBefore, rejectedAfter] = await logProbsOf(answersOf("rejected_input_ids"));
@@ -854,31 +1102,60 @@ const [unseenBefore, unseenAfter] = await logProbsOf(unseen);
 histogram({
   title: "Training rows, chosen answers",
   x: { label: "log-probability of a token", unit: "nats" },
-  samples: [{ name: "reference", values: chosenBefore }, { name: "after DPO", values: chosenAfter }],
+  samples: [
+    { name: "reference", values: chosenBefore },
+    { name: "after DPO", values: chosenAfter },
+  ],
 });
 
 // %%
 histogram({
   title: "Unseen text of other kinds",
   x: { label: "log-probability of a token", unit: "nats" },
-  samples: [{ name: "reference", values: unseenBefore }, { name: "after DPO", values: unseenAfter }],
+  samples: [
+    { name: "reference", values: unseenBefore },
+    { name: "after DPO", values: unseenAfter },
+  ],
 });
 
 // %%
-const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const mean = (values: number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
 table(
   [
-    { text: "chosen answers", tokens: chosenBefore.length, before: mean(chosenBefore), after: mean(chosenAfter), change: mean(chosenAfter) - mean(chosenBefore) },
-    { text: "rejected answers", tokens: rejectedBefore.length, before: mean(rejectedBefore), after: mean(rejectedAfter), change: mean(rejectedAfter) - mean(rejectedBefore) },
-    { text: "unseen texts", tokens: unseenBefore.length, before: mean(unseenBefore), after: mean(unseenAfter), change: mean(unseenAfter) - mean(unseenBefore) },
+    {
+      text: "chosen answers",
+      tokens: chosenBefore.length,
+      before: mean(chosenBefore),
+      after: mean(chosenAfter),
+      change: mean(chosenAfter) - mean(chosenBefore),
+    },
+    {
+      text: "rejected answers",
+      tokens: rejectedBefore.length,
+      before: mean(rejectedBefore),
+      after: mean(rejectedAfter),
+      change: mean(rejectedAfter) - mean(rejectedBefore),
+    },
+    {
+      text: "unseen texts",
+      tokens: unseenBefore.length,
+      before: mean(unseenBefore),
+      after: mean(unseenAfter),
+      change: mean(unseenAfter) - mean(unseenBefore),
+    },
   ],
-  { caption: "Mean log-probability of a token, nats", decimals: { before: 3, after: 3, change: 3 } },
+  {
+    caption: "Mean log-probability of a token, nats",
+    decimals: { before: 3, after: 3, change: 3 },
+  },
 );
 
 // %%
 // BEGIN SOLUTION
-const likelierAfter = `The table's last column answers it. The loss asks only that chosen answers gain on rejected ones, so the difference of the two
-changes must be positive, while each by itself may fall. What happens to unseen text of other kinds shows how far the change
+const likelierAfter = `The table's last column answers it. The loss asks only that chosen
+answers gain on rejected ones, so the difference of the two changes must be positive, while
+each by itself may fall. What happens to unseen text of other kinds shows how far the change
 reaches beyond the answers that were trained on.`;
 // STUDENT EDITION
 // const likelierAfter = `
@@ -916,26 +1193,49 @@ const sameRows = new DPOTrainer({
     loggingSteps: 1,
     precision: "float32",
   },
-  callbacks: [{ onStepBegin: () => void (stepBegan = performance.now()), onStepEnd: () => void librarySeconds.push((performance.now() - stepBegan) / 1000) }],
+  callbacks: [
+    {
+      onStepBegin: () => void (stepBegan = performance.now()),
+      onStepEnd: () => void librarySeconds.push((performance.now() - stepBegan) / 1000),
+    },
+  ],
 });
 await sameRows.train();
 const libraryLog = sameRows.state.logHistory;
 
 // %%
 table(
-  handLog.slice(0, compared).map((row, i) => ({ step: row.step, "your loss": row.loss, "library's loss": libraryLog[i].loss, difference: Math.abs(row.loss - libraryLog[i].loss) })),
+  handLog
+    .slice(0, compared)
+    .map((row, i) => ({
+      step: row.step,
+      "your loss": row.loss,
+      "library's loss": libraryLog[i].loss,
+      difference: Math.abs(row.loss - libraryLog[i].loss),
+    })),
   { decimals: 6 },
 );
 
 // %%
-const worst = Math.max(...handLog.slice(0, compared).map((row, i) => Math.abs(row.loss - libraryLog[i].loss)));
-if (!(worst < 1e-4)) throw new Error(`The losses differ by ${worst}; the two computations are not the same.`);
+const worst = Math.max(
+  ...handLog.slice(0, compared).map((row, i) => Math.abs(row.loss - libraryLog[i].loss)),
+);
+if (!(worst < 1e-4))
+  throw new Error(`The losses differ by ${worst}; the two computations are not the same.`);
 const libraryPairsPerSecond = settings.batchSize / Math.min(...librarySeconds);
 table(
   [
     { path: "your loop, float32", "pairs/s": handPairsPerSecond, "times faster": 1 },
-    { path: "library, float32", "pairs/s": libraryPairsPerSecond, "times faster": libraryPairsPerSecond / handPairsPerSecond },
-    { path: `library, ${precision}, whole run`, "pairs/s": trainerPairsPerSecond, "times faster": trainerPairsPerSecond / handPairsPerSecond },
+    {
+      path: "library, float32",
+      "pairs/s": libraryPairsPerSecond,
+      "times faster": libraryPairsPerSecond / handPairsPerSecond,
+    },
+    {
+      path: `library, ${precision}, whole run`,
+      "pairs/s": trainerPairsPerSecond,
+      "times faster": trainerPairsPerSecond / handPairsPerSecond,
+    },
   ],
   { decimals: 2, caption: `Largest difference of the losses: ${worst.toExponential(1)}` },
 );
@@ -955,7 +1255,13 @@ const { model: loaded } = await loadModel(checkpoint);
 const greedily: GenerateOptions = { maxNewTokens: Math.min(100, settings.maxNewTokens) };
 const [greedyReference] = await ask(reference, [firstPrompt], greedily);
 const [greedy] = await ask(loaded, [firstPrompt], greedily);
-sideBySide([{ title: modelId, text: greedyReference }, { title: "01-dpo, as saved", text: greedy }], { caption: firstPrompt });
+sideBySide(
+  [
+    { title: modelId, text: greedyReference },
+    { title: "01-dpo, as saved", text: greedy },
+  ],
+  { caption: firstPrompt },
+);
 
 // %%
 await check("apply-chat-template", applyChatTemplate);

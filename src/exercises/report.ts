@@ -27,7 +27,7 @@ export function report(verdict: Verdict, hintAt: string): Report {
   const rows = lines.map(
     ({ label, text }) =>
       `<tr><th scope="row" style="text-align:left;vertical-align:top;padding:2px 12px 2px 0;white-space:nowrap">${escape(label)}</th>` +
-      `<td style="text-align:left;white-space:pre-wrap">${escape(text)}</td></tr>`,
+      `<td style="text-align:left;vertical-align:top;white-space:pre-wrap">${escape(text)}</td></tr>`,
   );
   return {
     "text/plain": [title, ...lines.map(({ label, text }) => `  ${label}: ${text}`)].join("\n"),
