@@ -30,9 +30,9 @@ export interface PackedPairs {
 
 export interface PackingOptions {
   padTokenId: number;
-  /** Lengths are rounded up to a multiple of this, so that few shapes are compiled. Default 32. */
+  /** Lengths are rounded up to a multiple of this, so that few shapes are compiled. Default 64. */
   lengthMultiple?: number;
-  /** The same for the number of predictions. Default 128. */
+  /** The same for the number of predictions. Default 256. */
   predictionMultiple?: number;
 }
 
@@ -69,7 +69,7 @@ function arrange(lengths: readonly number[], multiple: number): { bins: number[]
  * Packs tokenised pairs into one batch.
  * @throws RangeError for an empty batch, an empty prompt or an empty answer, with the pair's place in the batch
  */
-export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, lengthMultiple = 32, predictionMultiple = 128 }: PackingOptions): PackedPairs {
+export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, lengthMultiple = 64, predictionMultiple = 256 }: PackingOptions): PackedPairs {
   if (pairs.length === 0) throw new RangeError("packPairs got no pairs.");
   pairs.forEach(checkPair);
   const lengths = pairs.map(packedLength);
