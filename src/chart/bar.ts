@@ -37,7 +37,8 @@ function barTrace(series: BarSeries, index: number, names: string[], lying: bool
   }
   const distance = (bounds: Numbers, sign: number): number[] => values.map((value, at) => sign * ((bounds[at] ?? 0) - (value ?? 0)));
   const error = interval && {
-    type: "data" as const, array: distance(interval.high, 1), arrayminus: distance(interval.low, -1), symmetric: false, color: INK, thickness: 1.5, width: 4,
+    type: "data" as const, array: distance(interval.high, 1), arrayminus: distance(interval.low, -1), symmetric: false,
+    color: INK, thickness: 1.5, width: 4,
   };
   return {
     type: "bar",
@@ -48,7 +49,13 @@ function barTrace(series: BarSeries, index: number, names: string[], lying: bool
     marker: { color: colour(index) },
     ...(error ? (lying ? { error_x: error } : { error_y: error }) : {}),
     ...(numbers
-      ? { text: values.map((value) => (value === null ? "" : short(value))), textposition: error ? "inside" : "outside", ...(error ? { insidetextanchor: "start" } : {}), cliponaxis: false, textangle: 0 }
+      ? {
+          text: values.map((value) => (value === null ? "" : short(value))),
+          textposition: error ? "inside" : "outside",
+          ...(error ? { insidetextanchor: "start" } : {}),
+          cliponaxis: false,
+          textangle: 0,
+        }
       : {}),
   };
 }

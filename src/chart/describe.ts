@@ -1,4 +1,5 @@
-import type { Figure, Trace } from "./figure";
+import { finite } from "./bins";
+import type { Figure, Numbers, Trace } from "./figure";
 import { plainText } from "./svg/text";
 import { formatNumber } from "./svg/ticks";
 
@@ -12,7 +13,7 @@ function short(value: number): string {
 const titleOf = (part: unknown): string => plainText(String((part as { text?: string } | undefined)?.text ?? "")).replace(/\s+/g, " ");
 
 function describeLine(name: string, trace: Scatter): string {
-  const values = Array.from((trace.y ?? []) as ArrayLike<unknown>).filter((value): value is number => typeof value === "number" && Number.isFinite(value));
+  const values = finite((trace.y ?? []) as Numbers);
   if (values.length === 0) return `${name}: no values yet`;
   if (values.length === 1) return `${name}: one value, ${short(values[0]!)}`;
   const low = values.reduce((a, b) => Math.min(a, b));

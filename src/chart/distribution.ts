@@ -52,6 +52,13 @@ function outline(name: string, tall: (number | null)[], edges: number[], index: 
   };
 }
 
+function meanLine(at: number, index: number): NonNullable<Figure["layout"]["shapes"]>[number] {
+  return {
+    type: "line", xref: "x", yref: "y domain", x0: at, x1: at, y0: 0, y1: 1,
+    line: { color: colour(index), width: 2, dash: "dash" },
+  };
+}
+
 /** Histograms of one or more samples over the same bins, each with its mean. */
 export function histogram(options: HistogramOptions): Figure {
   const samples = options.samples.map((sample) => finite(sample.values));
@@ -66,7 +73,7 @@ export function histogram(options: HistogramOptions): Figure {
     return samples.length > 2 ? outline(name, tall, edges, index) : bars(name, tall, edges, width, { index, faint: samples.length > 1 });
   });
   const shapes = samples.flatMap((values, index) =>
-    means && values.length > 0 ? [{ type: "line" as const, xref: "x" as const, yref: "y domain" as const, x0: mean(values), x1: mean(values), y0: 0, y1: 1, line: { color: colour(index), width: 2, dash: "dash" as const } }] : [],
+    means && values.length > 0 ? [meanLine(mean(values), index)] : [],
   );
   return makeFigure(traces, {
     ...baseLayout({ title: options.title, height: options.height, legend }),

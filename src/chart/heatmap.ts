@@ -1,5 +1,5 @@
 import { makeFigure } from "./bundle";
-import { type Figure, markup, plainNumbers, type Numbers } from "./figure";
+import { type Axis, type Figure, markup, type Numbers, plainNumbers, type Trace } from "./figure";
 import { axis, baseLayout, FONT_SIZE } from "./theme";
 
 export interface HeatmapOptions {
@@ -46,6 +46,15 @@ function shrink(values: ArrayLike<Numbers>, columns: number): { grid: (number | 
   return { grid, down, across };
 }
 
+const cellTexts = (grid: (number | null)[][]): string[][] =>
+  grid.map((row) => row.map((value) => (value === null ? "" : String(Number(value.toPrecision(3))).replace("-", "\u2212"))));
+
+/** Ticks at every cell: by name, or by number where there are few. */
+function places(names: string[] | undefined, count: number): Axis {
+  if (names) return { tickmode: "array", tickvals: names.map((_, index) => index), ticktext: names.map(markup) };
+  return count <= 12 ? { tickmode: "array", tickvals: Array.from({ length: count }, (_, index) => index) } : {};
+}
+
 /** A grid of values as colours: attention, a confusion matrix, a tensor. NaN leaves a cell empty. */
 export function heatmap(options: HeatmapOptions): Figure {
   const columns = Math.max(0, ...Array.from(options.values, (row) => row.length));
@@ -60,23 +69,19 @@ export function heatmap(options: HeatmapOptions): Figure {
     range = [-reach, reach];
   }
   const numbers = options.numbers ?? (grid.length * columns <= 200 && columns <= 14);
-  const places = (names: string[] | undefined, count: number) => ({
-    ...(names ? { tickmode: "array" as const, tickvals: names.map((_, index) => index), ticktext: names.map(markup) } : count <= 12 ? { tickmode: "array" as const, tickvals: Array.from({ length: count }, (_, index) => index) } : {}),
+  const label = markup(options.value.label);
+  const trace: Trace = {
+    type: "heatmap", name: label,
+    z: grid as never, x: centres(grid[0]?.length ?? 0, across), y: centres(grid.length, down),
+    zmin: range[0], zmax: range[1], colorscale: options.colours === "diverging" ? DIVERGING : SEQUENTIAL,
+    colorbar: { title: { text: label, side: "top", font: { size: FONT_SIZE } }, thickness: 12, outlinewidth: 0, len: 1, exponentformat: "power" },
+    ...(numbers ? { text: cellTexts(grid) as never, texttemplate: "%{text}" } : {}),
+    hovertemplate: `${markup(options.x.label)} %{x}, ${markup(options.y.label)} %{y}: %{z}<extra></extra>`,
+  };
+  const height = options.height ?? Math.min(620, Math.max(260, 120 + grid.length * 26));
+  return makeFigure([trace], {
+    ...baseLayout({ title: options.title, height, margin: { r: 90 } }),
+    xaxis: { ...axis({ label: options.x.label, grid: false }), ...places(options.x.names, columns) },
+    yaxis: { ...axis({ label: options.y.label, grid: false }), ...places(options.y.names, options.values.length), autorange: "reversed" },
   });
-  return makeFigure(
-    [
-      {
-        type: "heatmap", name: markup(options.value.label), z: grid as never, x: centres(grid[0]?.length ?? 0, across), y: centres(grid.length, down), zmin: range[0], zmax: range[1],
-        colorscale: options.colours === "diverging" ? DIVERGING : SEQUENTIAL, xgap: 0, ygap: 0,
-        colorbar: { title: { text: markup(options.value.label), side: "top", font: { size: FONT_SIZE } }, thickness: 12, outlinewidth: 0, len: 1, exponentformat: "power" },
-        ...(numbers ? { text: grid.map((row) => row.map((value) => (value === null ? "" : String(Number(value.toPrecision(3)))))) as never, texttemplate: "%{text}" } : {}),
-        hovertemplate: `${markup(options.x.label)} %{x}, ${markup(options.y.label)} %{y}: %{z}<extra></extra>`,
-      },
-    ],
-    {
-      ...baseLayout({ title: options.title, height: options.height ?? Math.min(620, Math.max(260, 120 + grid.length * 26)), margin: { r: 90 } }),
-      xaxis: { ...axis({ label: options.x.label, grid: false }), ...places(options.x.names, columns) },
-      yaxis: { ...axis({ label: options.y.label, grid: false }), ...places(options.y.names, options.values.length), autorange: "reversed" },
-    },
-  );
 }

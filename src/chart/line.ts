@@ -71,8 +71,9 @@ export function lineTraces(series: LineSeries, index: number, options: { place?:
 export function lineChart(options: LineChartOptions): Figure {
   const named = options.series.length > 1 || options.series.some((series) => series.band?.name);
   const legend = named ? options.series.flatMap((series) => [series.name, ...(series.band?.name ? [series.band.name] : [])]) : [];
+  const ticks = options.x.type === "log" ? {} : wholeTicks(options.series.flatMap((series) => Array.from(series.x)));
   return makeFigure(
     options.series.flatMap((series, index) => lineTraces(series, index)),
-    { ...baseLayout({ title: options.title, height: options.height, legend }), xaxis: { ...axis({ ...options.x, minexponent: 6 }), ...(options.x.type === "log" ? {} : wholeTicks(options.series.flatMap((series) => Array.from(series.x)))) }, yaxis: axis(options.y) },
+    { ...baseLayout({ title: options.title, height: options.height, legend }), xaxis: { ...axis({ ...options.x, minexponent: 6 }), ...ticks }, yaxis: axis(options.y) },
   );
 }

@@ -1,6 +1,7 @@
+import { finite } from "./bins";
 import { makeFigure } from "./bundle";
 import { type AxisOptions, type Figure, markup, type Numbers, plainNumbers, requireSameLength, type Trace } from "./figure";
-import { axis, baseLayout, colour } from "./theme";
+import { axis, baseLayout, colour, INK } from "./theme";
 
 export interface ScatterSeries {
   name: string;
@@ -24,10 +25,11 @@ const SYMBOLS = ["circle", "diamond", "square", "triangle-up"] as const;
 const MANY = 300;
 
 function diagonalTrace(series: ScatterSeries[]): Trace[] {
-  const all = series.flatMap(({ x, y }) => [...Array.from(x), ...Array.from(y)]).filter((value): value is number => Number.isFinite(value));
+  const all = finite(series.flatMap(({ x, y }) => [...Array.from(x), ...Array.from(y)]));
   if (all.length === 0) return [];
   const ends = [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
-  return [{ type: "scatter", mode: "lines", name: "y = x", x: ends, y: ends, line: { color: "#767676", width: 1, dash: "dot" }, hoverinfo: "skip", showlegend: false }];
+  const line = { color: INK, width: 1, dash: "dot" as const };
+  return [{ type: "scatter", mode: "lines", name: "y = x", x: ends, y: ends, line, hoverinfo: "skip", showlegend: false }];
 }
 
 /** Points of one or more groups; each group has its own colour and sign. */

@@ -11,6 +11,12 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
+/** One element with its style; `content` is HTML already. */
+export function tag(name: string, style: Record<string, string>, content: string, attributes = ""): string {
+  const written = Object.entries(style).map(([property, value]) => `${property}: ${value}`).join("; ");
+  return `<${name}${attributes} style="${written}">${content}</${name}>`;
+}
+
 /** A time span in words: "42 s", "3 min 05 s", "1 h 20 min". */
 export function duration(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1000);

@@ -1,6 +1,6 @@
 import { display, inNotebook } from "../engine/host";
 import type { TrainerCallback } from "../step/callbacks";
-import { ACCENT, duration, escapeHtml, FAINT, TRACK } from "./html";
+import { ACCENT, duration, escapeHtml, FAINT, tag, TRACK } from "./html";
 import { paced } from "./pace";
 
 export interface ProgressOptions {
@@ -42,7 +42,8 @@ function asHtml(progress: Progress): string {
   const words = [`${done}/${total}`, `${Math.floor(percent)} %`, time].map((word) => `<span>${escapeHtml(word)}</span>`).join("");
   const name = label ? `<span style="font-weight: 600">${escapeHtml(label)}</span>` : "";
   const tail = note ? `<span style="color: ${FAINT}">${escapeHtml(note)}</span>` : "";
-  return `<div style="display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: center; font-variant-numeric: tabular-nums">${name}${bar}${words}${tail}</div>`;
+  const style = { display: "flex", "flex-wrap": "wrap", gap: "4px 14px", "align-items": "center", "font-variant-numeric": "tabular-nums" };
+  return tag("div", style, name + bar + words + tail);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { displayMethod, type MimeBundle } from "../engine/host";
-import { BORDER, escapeHtml, FAINT, HEAD_GROUND } from "./html";
+import { BORDER, escapeHtml, FAINT, HEAD_GROUND, tag } from "./html";
 import { numberWriter } from "./numbers";
 
 /** A danfojs data frame, by the parts that a table needs. */
@@ -65,32 +65,53 @@ interface Cell {
 function written(value: unknown, write: (value: number) => string, maxText: number): Cell {
   if (value === null || value === undefined) return { text: "", kind: "missing" };
   if (typeof value === "number") return { text: write(value), kind: Number.isNaN(value) ? "missing" : "number" };
-  const text = typeof value === "string" ? value : value instanceof Date ? value.toISOString() : typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text = typeof value === "object" ? (value instanceof Date ? value.toISOString() : JSON.stringify(value)) : String(value);
   if (text.length <= maxText) return { text, kind: "text" };
   return { text: `${text.slice(0, maxText)}… (${text.length - maxText} more characters)`, kind: "text" };
 }
 
-const cellStyle = (kind: Cell["kind"], numeric: boolean): string =>
-  `text-align: ${numeric ? "right" : "left"}; vertical-align: top; padding: 4px 10px; border: none; border-bottom: 1px solid ${BORDER}; ` +
-  (kind === "text" ? "white-space: pre-wrap; overflow-wrap: anywhere; min-width: 4em; max-width: 34em" : "white-space: nowrap; font-variant-numeric: tabular-nums") +
-  (kind === "missing" ? `; color: ${FAINT}` : "");
+const CAPTION = { "caption-side": "top", "text-align": "left", "font-weight": "600", padding: "4px 0", "white-space": "pre-wrap" };
+const HEAD = { padding: "4px 10px", border: "none", background: HEAD_GROUND };
+const NUMBER = { "white-space": "nowrap", "font-variant-numeric": "tabular-nums" };
+const TEXT = { "white-space": "pre-wrap", "overflow-wrap": "anywhere", "min-width": "4em", "max-width": "34em" };
 
-function toHtml(heads: string[], rows: (Cell[] | undefined)[], numeric: boolean[], notes: { caption: string; foot: string }): string {
-  const head = heads
-    .map((name, at) => `<th scope="col" style="text-align: ${numeric[at] ? "right" : "left"}; vertical-align: bottom; padding: 4px 10px; border: none; background: ${HEAD_GROUND}">${escapeHtml(name)}</th>`)
-    .join("");
+interface Layout {
+  heads: string[];
+  /** Undefined stands for the rows left out. */
+  rows: (Cell[] | undefined)[];
+  /** Columns that hold numbers. */
+  numeric: boolean[];
+  caption: string;
+  foot: string;
+}
+
+function cellHtml(cell: Cell, numeric: boolean): string {
+  const style = {
+    "text-align": numeric ? "right" : "left", "vertical-align": "top", padding: "4px 10px", border: "none",
+    "border-bottom": `1px solid ${BORDER}`, ...(cell.kind === "text" ? TEXT : NUMBER), ...(cell.kind === "missing" ? { color: FAINT } : {}),
+  };
+  return tag("td", style, escapeHtml(cell.text));
+}
+
+function toHtml({ heads, rows, numeric, caption, foot }: Layout): string {
+  const head = heads.map((name, at) => {
+    const style = { "text-align": numeric[at] ? "right" : "left", "vertical-align": "bottom", ...HEAD };
+    return tag("th", style, escapeHtml(name), ' scope="col"');
+  });
   const body = rows.map((row) => {
     const cells = row ?? heads.map((): Cell => ({ text: "…", kind: "missing" }));
-    return `<tr>${cells.map((cell, at) => `<td style="${cellStyle(cell.kind, numeric[at]!)}">${escapeHtml(cell.text)}</td>`).join("")}</tr>`;
+    return `<tr>${cells.map((cell, at) => cellHtml(cell, numeric[at]!)).join("")}</tr>`;
   });
-  const caption = notes.caption ? `<caption style="caption-side: top; text-align: left; font-weight: 600; padding: 4px 0">${escapeHtml(notes.caption)}</caption>` : "";
-  const foot = notes.foot ? `<div style="color: ${FAINT}; margin-top: 4px">${escapeHtml(notes.foot)}</div>` : "";
-  return `<div style="max-width: 100%; overflow-x: auto"><table style="border-collapse: collapse; margin: 0">${caption}<thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table>${foot}</div>`;
+  const content =
+    (caption ? tag("caption", CAPTION, escapeHtml(caption)) : "") +
+    `<thead><tr>${head.join("")}</tr></thead><tbody>${body.join("")}</tbody>`;
+  const below = foot ? tag("div", { color: FAINT, "margin-top": "4px" }, escapeHtml(foot)) : "";
+  return tag("div", { "max-width": "100%", "overflow-x": "auto" }, tag("table", { "border-collapse": "collapse", margin: "0" }, content) + below);
 }
 
 const WIDEST = 60;
 
-function toText(heads: string[], rows: (Cell[] | undefined)[], numeric: boolean[], notes: { caption: string; foot: string }): string {
+function toText({ heads, rows, numeric, caption, foot }: Layout): string {
   const short = (text: string): string => {
     const line = text.replaceAll("\n", " ⏎ ");
     return line.length > WIDEST ? `${line.slice(0, WIDEST - 1)}…` : line;
@@ -98,7 +119,18 @@ function toText(heads: string[], rows: (Cell[] | undefined)[], numeric: boolean[
   const lines = [heads, ...rows.map((row) => row?.map((cell) => cell.text) ?? heads.map(() => "…"))].map((line) => line.map(short));
   const widths = heads.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
   const laid = lines.map((line) => line.map((cell, at) => (numeric[at] ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!))).join("  ").trimEnd());
-  return [notes.caption, ...laid, notes.foot].filter(Boolean).join("\n");
+  return [caption, ...laid, foot].filter(Boolean).join("\n");
+}
+
+function shownRows(rows: unknown[][], maxRows: number, toCells: (row: unknown[], at: number) => Cell[]): (Cell[] | undefined)[] {
+  if (rows.length <= maxRows) return rows.map(toCells);
+  const first = Math.ceil(maxRows * 0.6);
+  const from = rows.length - (maxRows - first);
+  return [...rows.slice(0, first).map(toCells), undefined, ...rows.slice(from).map((row, at) => toCells(row, from + at))];
+}
+
+function asTable(html: string, text: string): Table {
+  return { html, text, [displayMethod]: () => ({ "text/html": html, "text/plain": text }) };
 }
 
 /**
@@ -118,29 +150,26 @@ export function table(data: FrameLike | readonly object[], options: TableOptions
     const cells = row.map((value, column) => written(value, writers[column]!, options.maxText ?? 1200));
     return counted ? [{ text: String(index[at]), kind: "missing" }, ...cells] : cells;
   };
-  const cut = rows.length > maxRows;
-  const first = cut ? Math.ceil(maxRows * 0.6) : rows.length;
-  const shown: (Cell[] | undefined)[] = rows.slice(0, first).map(toCells);
-  if (cut) {
-    const from = rows.length - (maxRows - first);
-    shown.push(undefined, ...rows.slice(from).map((row, at) => toCells(row, from + at)));
-  }
+  const shown = shownRows(rows, maxRows, toCells);
   const heads = [...(counted ? [""] : []), ...columns.map((column) => options.heads?.[column] ?? column)];
   const numeric = heads.map((_, at) => shown.some((row) => row?.[at]?.kind === "number"));
-  const notes = { caption: options.caption ?? "", foot: cut ? `${maxRows} of ${rows.length} rows` : rows.length === 0 ? "no rows" : "" };
-  const html = toHtml(heads, shown, numeric, notes);
-  const text = toText(heads, shown, numeric, notes);
-  return { html, text, [displayMethod]: () => ({ "text/html": html, "text/plain": text }) };
+  const foot = rows.length > maxRows ? `${maxRows} of ${rows.length} rows` : rows.length === 0 ? "no rows" : "";
+  const layout = { heads, rows: shown, numeric, caption: options.caption ?? "", foot };
+  return asTable(toHtml(layout), toText(layout));
 }
 
 /** Texts beside each other under their titles: the same question answered before and after training. */
 export function sideBySide(columns: { title: string; text: string }[], options: { caption?: string } = {}): Table {
   if (columns.length === 0) throw new RangeError("sideBySide: there are no columns; give at least one { title, text }.");
-  const width = `${Math.floor(100 / columns.length)}%`;
-  const head = columns.map(({ title }) => `<th scope="col" style="width: ${width}; text-align: left; padding: 6px 12px; border: 1px solid ${BORDER}; background: ${HEAD_GROUND}">${escapeHtml(title)}</th>`);
-  const body = columns.map(({ text }) => `<td style="width: ${width}; text-align: left; vertical-align: top; padding: 8px 12px; border: 1px solid ${BORDER}; white-space: pre-wrap; overflow-wrap: anywhere">${escapeHtml(text)}</td>`);
-  const caption = options.caption ? `<caption style="caption-side: top; text-align: left; font-weight: 600; padding: 4px 0; white-space: pre-wrap">${escapeHtml(options.caption)}</caption>` : "";
-  const html = `<table style="width: 100%; table-layout: fixed; border-collapse: collapse; margin: 0">${caption}<thead><tr>${head.join("")}</tr></thead><tbody><tr>${body.join("")}</tr></tbody></table>`;
+  const common = { width: `${Math.floor(100 / columns.length)}%`, "text-align": "left", border: `1px solid ${BORDER}`, "overflow-wrap": "anywhere" };
+  const head = columns.map(({ title }) => tag("th", { ...common, padding: "6px 12px", background: HEAD_GROUND }, escapeHtml(title), ' scope="col"'));
+  const body = columns.map(({ text }) =>
+    tag("td", { ...common, "vertical-align": "top", padding: "8px 12px", "white-space": "pre-wrap" }, escapeHtml(text)),
+  );
+  const content =
+    (options.caption ? tag("caption", CAPTION, escapeHtml(options.caption)) : "") +
+    `<thead><tr>${head.join("")}</tr></thead><tbody><tr>${body.join("")}</tr></tbody>`;
+  const html = tag("table", { width: "100%", "table-layout": "fixed", "border-collapse": "collapse", margin: "0" }, content);
   const text = [options.caption, ...columns.map(({ title, text }) => `── ${title} ──\n${text}`)].filter(Boolean).join("\n\n");
-  return { html, text, [displayMethod]: () => ({ "text/html": html, "text/plain": text }) };
+  return asTable(html, text);
 }

@@ -44,7 +44,11 @@ function drawShape(shape: Form, panels: { id: string; panel: Panel; box: Box }[]
   const [x0, y0] = at(entry, area, references, shape.x0 as Value, shape.y0 as Value);
   const [x1, y1] = at(entry, area, references, shape.x1 as Value, shape.y1 as Value);
   if (![x0, x1, y0, y1].every(Number.isFinite)) return "";
-  const line = { ...paint("stroke", String(shape.line?.color ?? INK)), "stroke-width": Number(shape.line?.width ?? 2), "stroke-dasharray": DASH_ARRAYS[String(shape.line?.dash)] };
+  const line = {
+    ...paint("stroke", String(shape.line?.color ?? INK)),
+    "stroke-width": Number(shape.line?.width ?? 2),
+    "stroke-dasharray": DASH_ARRAYS[String(shape.line?.dash)],
+  };
   if (shape.type === "line") return element("path", { d: `M${pixels(x0)} ${pixels(y0)}L${pixels(x1)} ${pixels(y1)}`, fill: "none", ...line });
   const rectangle = { x: Math.min(x0, x1), y: Math.min(y0, y1), width: Math.abs(x1 - x0), height: Math.abs(y1 - y0) };
   return element("rect", { ...rectangle, ...paint("fill", String(shape.fillcolor ?? "none")), ...(shape.line?.width === 0 ? {} : line) });
