@@ -30,6 +30,8 @@ export class CompileError extends Error {
 
 const mapComment = /\n?\/\/# sourceMappingURL=data:application\/json;(?:charset=utf-8;)?base64,([\w+/=]+)\s*$/;
 const cannotFindModule = 2307;
+/** What TypeScript 5.0 does not know yet of ES2023. */
+const newerLibrary = join(__dirname, "es2023.d.ts");
 
 type Emit = TypeScript.EmitAndSemanticDiagnosticsBuilderProgram["emit"];
 
@@ -98,10 +100,7 @@ export class Compiler {
       return [path, `${path}.ts`, `${path}.tsx`, `${path}.d.ts`, `${path}.js`, `${path}.json`, join(path, "index.ts")];
     });
     const present = candidates.filter((path) => ts.sys.fileExists(path));
-    for (const path of present) {
-      this.files.announce(dirname(path));
-      this.files.announce(path);
-    }
+    this.files.announce(present.flatMap((path) => [dirname(path), path]));
     return present.length > 0;
   }
 
@@ -121,8 +120,9 @@ export class Compiler {
 
   private replaceHost(): void {
     const create = ts.createWatchCompilerHost as (...args: unknown[]) => TypeScript.WatchCompilerHost<TypeScript.BuilderProgram>;
-    const replacement = (files: string[], options: TypeScript.CompilerOptions, ...rest: unknown[]) => {
-      const host = create(files, this.options(options), ...rest);
+    const replacement = (files: string[], options: TypeScript.CompilerOptions, sys: TypeScript.System, ...rest: unknown[]) => {
+      this.files.separateTimers(sys);
+      const host = create([...files, newerLibrary], this.options(options), sys, ...rest);
       const createProgram = host.createProgram;
       host.createProgram = (...args) => this.adjust(createProgram(...args) as TypeScript.EmitAndSemanticDiagnosticsBuilderProgram);
       return host;

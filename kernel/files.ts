@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import type { FileWatcher, FileWatcherCallback, DirectoryWatcherCallback } from "@tslab/typescript-for-tslab";
+import type { DirectoryWatcherCallback, FileWatcher, FileWatcherCallback, System } from "@tslab/typescript-for-tslab";
 import { typescript as ts } from "./tslab";
 
 /** The time of last change in milliseconds; 0 for a file that is not there. */
@@ -15,10 +15,30 @@ export class WatchedFiles {
   private readonly files = new Map<string, { time: number; callback: FileWatcherCallback }>();
   private readonly folders = new Map<string, Set<DirectoryWatcherCallback>>();
 
+  private readonly timers = new Set<() => void>();
+
   /** Puts our watchers in TypeScript's `sys`, before a converter is made. */
   install(): void {
     ts.sys.watchFile = (path, callback) => this.watchFile(path, callback);
     ts.sys.watchDirectory = (path, callback) => this.watchFolder(path, callback);
+  }
+
+  /**
+   * tslab's converter expects one timer only, the one that rebuilds its program. TypeScript has another, to look again
+   * for modules it did not find; that one is kept here and goes off as soon as the changes are told.
+   */
+  separateTimers(sys: System): void {
+    const { setTimeout, clearTimeout } = sys;
+    sys.setTimeout = (callback, ...rest) => {
+      if (callback.name === "updateProgramWithWatchStatus") return setTimeout!(callback, ...rest);
+      this.timers.add(callback);
+      return callback;
+    };
+    sys.clearTimeout = (id) => void (this.timers.delete(id) || typeof id === "function" || clearTimeout!(id));
+  }
+
+  private runTimers(): void {
+    for (const callback of [...this.timers]) if (this.timers.delete(callback)) callback();
   }
 
   private watchFile(path: string, callback: FileWatcherCallback): FileWatcher {
@@ -44,12 +64,14 @@ export class WatchedFiles {
       file.time = time;
       file.callback(path, kind);
     }
+    this.runTimers();
   }
 
-  /** Tells TypeScript that a file is there now which it may remember as missing. */
-  announce(path: string): void {
+  /** Tells TypeScript that files are there now which it may remember as missing. */
+  announce(paths: string[]): void {
     for (const [folder, callbacks] of this.folders) {
-      if (path.startsWith(`${folder}/`)) for (const callback of [...callbacks]) callback(path);
+      for (const path of paths) if (path.startsWith(`${folder}/`)) for (const callback of [...callbacks]) callback(path);
     }
+    this.runTimers();
   }
 }

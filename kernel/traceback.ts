@@ -62,7 +62,8 @@ function frames(stack: string, root: string): string[] {
     .filter((line) => !notShown.test(line) && !line.includes(`${root}/kernel/`))
     .map((line) => labelCells(line).replaceAll("file://", ""))
     .map((line) => line.replace(/\/[^\s():]+/g, (path) => (path.startsWith(`${root}/`) ? relative(root, path) : path)))
-    .map((line) => line.replace(/at (?:async )?(?:Object\.|Proxy\.)?(?:<anonymous>|anonymous)? ?\((Cell [^)]*)\)/, "at $1"));
+    .map((line) => line.replace(/at (async )?(?:Proxy|Object|exports)\./, "at $1"))
+    .map((line) => line.replace(/at (async )?(?:<anonymous>|eval) \((Cell [^)]*)\)/, "at $1$2"));
 }
 
 /** The line of the cell that a traceback's first frame in a cell points at, with a mark under the column. */
