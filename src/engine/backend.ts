@@ -48,8 +48,10 @@ class TensorFlowBackend extends nodeBackend.NodeJSKernelBackend {
 
   override disposeData(dataId: DataId, force?: boolean): boolean {
     const { tensorMap } = this as unknown as BackendInternals;
-    if (tensorMap.has(dataId) && binding.isTraced(tensorMap.get(dataId).id)) ofFinishedTraces.add(dataId);
-    return super.disposeData(dataId, force);
+    const traced = tensorMap.has(dataId) && binding.isTraced(tensorMap.get(dataId).id);
+    const gone = super.disposeData(dataId, force);
+    if (traced && gone) ofFinishedTraces.add(dataId);
+    return gone;
   }
 }
 

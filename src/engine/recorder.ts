@@ -36,6 +36,8 @@ interface ResourceUse {
 }
 
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
+/** Ops that only move values: what is exact in bfloat16 before them is exact after them. */
+const MOVES = new Set(["Reshape", "Transpose", "Slice"]);
 
 /** Packs `TF_Output` structs: an address and a 32-bit index, padded to 16 bytes. */
 export function packOutputs(outputs: readonly GraphOutput[]): Uint8Array {
@@ -211,9 +213,11 @@ export class Recorder {
     const definition = this.context.opDefinition(name);
     let known = attributes.filter((attribute) => definition.attributes.has(attribute.name));
     let operands = [...inputs];
-    const narrow = this.precision === "bfloat16" && MATRIX_PRODUCTS.has(name) && operands[0]?.dtype === TF.FLOAT;
+    const moved = MOVES.has(name) ? operands[0]?.narrow : undefined;
+    const product = this.precision === "bfloat16" && MATRIX_PRODUCTS.has(name) && operands[0]?.dtype === TF.FLOAT;
+    const narrow = product || moved !== undefined;
     if (narrow) {
-      operands = operands.map((x) => this.cast(x, TF.BFLOAT16));
+      operands = moved ? [moved, ...operands.slice(1)] : operands.map((x) => this.cast(x, TF.BFLOAT16));
       known = known.map((attribute) => (attribute.name === "T" ? { ...attribute, value: TF.BFLOAT16 } : attribute));
     }
     const op = this.node(name, known, groupInputs(definition.inputs, known, operands));
