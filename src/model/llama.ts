@@ -118,7 +118,8 @@ export class LlamaForCausalLM {
   hiddenStates({ inputIds, segments, parents, positions }: SequenceLayout): Tensor3D {
     const table = rotaryTable(positions, this.config);
     const bias = attentionBias(segments, parents);
-    let x = embedding(this.embedTokens, inputIds) as Tensor3D;
+    // transformers hands pad_token_id to the embedding: SmolLM2's is <|im_end|>, whose row learns from the head alone.
+    let x = embedding(this.embedTokens, inputIds, this.config.padTokenId) as Tensor3D;
     for (const layer of this.layers) x = decoderLayer(x, layer, table, bias, this.config);
     return rmsNorm(x, this.finalNorm, this.config.rmsNormEps);
   }

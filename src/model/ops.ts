@@ -97,8 +97,12 @@ export function rotary(x: Tensor4D, { cos, sin }: RotaryTable): Tensor4D {
   ) as Tensor4D;
 }
 
-/** Rows of a table. @param table [rows, width] @param ids int32, any shape @returns [...ids.shape, width] */
-export function embedding(table: Tensor2D, ids: Tensor): Tensor {
+/**
+ * Rows of a table.
+ * @param table [rows, width] @param ids int32, any shape @returns [...ids.shape, width]
+ * @param paddingId the row that gets no gradient, as `padding_idx` of PyTorch's Embedding; null for none
+ */
+export function embedding(table: Tensor2D, ids: Tensor, paddingId: number | null = null): Tensor {
   const [rows, width] = table.shape;
   return withGradient(
     [table],
@@ -106,9 +110,14 @@ export function embedding(table: Tensor2D, ids: Tensor): Tensor {
       save([ids]);
       return tf.gather(table, ids as Tensor1D);
     },
-    (dy, saved) => rawOp("UnsortedSegmentSum", [tf.reshape(dy, [-1, width]), tf.reshape(saved[0]!, [-1]), tf.scalar(rows, "int32")], {
-      T: float, Tindices: type("int32"), Tnumsegments: type("int32"),
-    }),
+    (dy, saved) => {
+      const flat = tf.reshape(saved[0]!, [-1]);
+      // A negative segment is left out of the sums.
+      const segments = paddingId === null ? flat : tf.where(tf.equal(flat, tf.scalar(paddingId, "int32")), tf.scalar(-1, "int32"), flat);
+      return rawOp("UnsortedSegmentSum", [tf.reshape(dy, [-1, width]), segments, tf.scalar(rows, "int32")], {
+        T: float, Tindices: type("int32"), Tnumsegments: type("int32"),
+      });
+    },
   );
 }
 
