@@ -33,6 +33,9 @@ export { getLogProb, tokenLogps } from "./loss/logps";
 export { preferenceLoss, supportedLosses, type LossType, type PreferenceLossOptions } from "./loss/preference";
 export { rewardMetrics, type RewardMetrics } from "./loss/rewards";
 
+export { generate, type FinishReason, type Generated } from "./generate/generate";
+export type { GenerateOptions } from "./generate/options";
+
 export { TRAINING_DEFAULTS, type TrainingArguments } from "./step/arguments";
 export type { LogRow, TrainerCallback, TrainerState } from "./step/callbacks";
 export { DPO_DEFAULTS, DPOTrainer, type DPOConfig, type DPOTrainerOptions } from "./step/dpoTrainer";
@@ -54,7 +57,7 @@ export { scatterChart, type ScatterChartOptions } from "./chart/scatter";
 export { show } from "./chart/show";
 export { trainingCurves, type TrainingCurvesOptions } from "./chart/training";
 
-export { announceRun, expectedTime, inTime, type RunDescription } from "./exercises/announce";
+export { announceRun, expectedTime, expectedTimeCallback, inTime, type RunDescription } from "./exercises/announce";
 export { check, CheckError, hint } from "./exercises/check";
 export { exercise, type Exercise, type ExerciseDefinition, type Mistake, type Trial } from "./exercises/exercise";
 export { runFolder } from "./exercises/folders";

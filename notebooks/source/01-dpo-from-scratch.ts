@@ -47,6 +47,7 @@ import {
   check,
   engineInfo,
   expectedTime,
+  expectedTimeCallback,
   generate,
   histogram,
   historyFrame,
@@ -59,6 +60,7 @@ import {
   loadPreferenceRows,
   loadRows,
   profile,
+  progressCallback,
   pushToHub,
   question,
   runFolder,
@@ -794,13 +796,14 @@ for await (const i of steps(settings.steps)) {
     "rewards/margins": margin,
   });
   handChart.update();
-  if (i === 1)
-    expectedTime("your loop", {
+  if (i === 1 && settings.steps > 2) {
+    expectedTime("the rest of your loop", {
       seconds: handSeconds[1],
       done: 1,
-      total: settings.steps - 1,
+      total: settings.steps - 2,
       unit: "steps",
     });
+  }
 }
 handChart.end();
 
@@ -828,7 +831,7 @@ console.log("original: about an hour on a T4, two minutes on an H100");
 // where an answer's token is predicted. We put the policy back to its beginning and train on all rows with a learning rate that falls to 0.
 //
 // Watch three curves. The **loss** leaves 0.6931 downwards. The **accuracy** on held-out rows rises towards 1. The **margin** grows.
-// If accuracy were 1 from the first step, something would leak the answer.
+// If accuracy were 1 from the first step, something would leak the answer. Press Stop whenever you have seen enough: what was reached stays.
 
 // %%
 policy.copyWeightsFrom(reference);
@@ -853,7 +856,11 @@ const trainer = new DPOTrainer({
     precision,
     seed,
   },
-  callbacks: [liveTrainingChart({ title: "DPO" })],
+  callbacks: [
+    expectedTimeCallback("the rest of the training"),
+    progressCallback(),
+    liveTrainingChart({ title: "DPO" }),
+  ],
 });
 const trainResult = await trainer.train();
 
@@ -865,8 +872,7 @@ const trainingFrame = historyFrame(trainer.state.logHistory);
 table(trainingFrame.tail(6), { decimals: 4 });
 
 // %%
-const evaluations = trainer.state.logHistory.filter((row) => "eval_loss" in row);
-const lastEvaluation = evaluations[evaluations.length - 1];
+const lastEvaluation = (await trainer.evaluate())!;
 const trainerPairsPerSecond = trainResult.metrics.train_samples_per_second;
 table(
   [

@@ -1,6 +1,7 @@
 import { cpus, totalmem } from "node:os";
 import { display, displayMethod } from "../engine/host";
 import { table } from "../log/table";
+import type { TrainerCallback } from "../step/callbacks";
 
 /** What a notebook runs on and with; every notebook says it in its first output. */
 export interface RunDescription {
@@ -35,6 +36,17 @@ export function expectedTime(what: string, measured: { seconds: number; done: nu
   const text = `Expected time for ${what}: ${inTime(each * total)} (${total.toLocaleString("en-US")} ${unit} at ${each < 0.1 ? `${(each * 1000).toFixed(0)} ms` : `${each.toFixed(2)} s`} each, measured).`;
   display({ "text/plain": text });
   return (each * total) / 60;
+}
+
+/** Says after a run's second step how long the rest will take; the first step also compiles and tells nothing. */
+export function expectedTimeCallback(what: string): TrainerCallback {
+  let since = 0;
+  return {
+    onStepEnd({ step, maxSteps }) {
+      if (step === 2 && maxSteps > 2) expectedTime(what, { seconds: (performance.now() - since) / 1000, done: 1, total: maxSteps - 2, unit: "steps" });
+      since = performance.now();
+    },
+  };
 }
 
 /** Seconds as a reader says them. */

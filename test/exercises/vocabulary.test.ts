@@ -2,7 +2,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { announceRun, expectedTime, inTime, runMimeType } from "../../src/exercises/announce";
+import { announceRun, expectedTime, expectedTimeCallback, inTime, runMimeType } from "../../src/exercises/announce";
 import { check, CheckError, hint } from "../../src/exercises/check";
 import type { DpoLoss } from "../../src/exercises/checks/dpo";
 import { exercise } from "../../src/exercises/exercise";
@@ -138,6 +138,17 @@ test("expected times are worked out from what was measured", () => {
   assert.match(text(), /Expected time for training: 2\.0 minutes \(40 steps at 3\.00 s each, measured\)/);
   assert.deepEqual([40, 400, 4000, 40_000].map(inTime), ["40 s", "6.7 minutes", "67 minutes", "11.1 hours"]);
   assert.throws(() => expectedTime("training", { seconds: 0, done: 1, total: 1, unit: "steps" }), /both must be above 0/);
+});
+
+test("a trainer's expected time is said once, after its second step", async () => {
+  const callback = expectedTimeCallback("training");
+  const state = (step: number) => ({ step, maxSteps: 10, epoch: 0, numTrainEpochs: 1, logHistory: [], startedAt: 0, stopped: false });
+  for (let step = 1; step <= 4; step++) {
+    await new Promise((done) => setTimeout(done, 5));
+    callback.onStepEnd!(state(step));
+  }
+  assert.equal(shown.length, 1);
+  assert.match(text(), /^Expected time for training: 1 s \(8 steps at \d+ ms each, measured\)\.$/);
 });
 
 test("what a run saves lies in its folder", () => {
