@@ -42,7 +42,7 @@ export function sharedEdges(samples: number[][], bins?: number): number[] {
     if (!Number.isInteger(bins) || bins < 1) throw new RangeError(`histogram: bins is ${bins}; give a whole number of 1 or more.`);
     return Array.from({ length: bins + 1 }, (_, index) => low + ((high - low) * index) / bins);
   }
-  const largest = samples.reduce((a, b) => (b.length > a.length ? b : a)).toSorted((a, b) => a - b);
+  const largest = [...samples.reduce((a, b) => (b.length > a.length ? b : a))].sort((a, b) => a - b);
   const spread = quantile(largest, 0.75) - quantile(largest, 0.25);
   const wished = (high - low) / ((2 * spread) / Math.cbrt(largest.length) || Infinity);
   const step = roundWidth((high - low) / Math.min(80, Math.max(10, wished || 10)));

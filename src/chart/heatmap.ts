@@ -1,3 +1,4 @@
+import { finite, mean } from "./bins";
 import { makeFigure } from "./bundle";
 import { type Axis, type Figure, markup, type Numbers, plainNumbers, type Trace } from "./figure";
 import { axis, baseLayout, FONT_SIZE } from "./theme";
@@ -24,10 +25,10 @@ const SEQUENTIAL: [number, string][] = [
 ];
 const DIVERGING: [number, string][] = [[0, "#0072b2"], [0.5, "#f7f7f7"], [1, "#d55e00"]];
 
-const ends = (grid: (number | null)[][]): [number, number] => {
-  const all = grid.flat().filter((value) => value !== null);
+function ends(grid: (number | null)[][]): [number, number] {
+  const all = finite(grid.flat());
   return all.length === 0 ? [0, 1] : [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
-};
+}
 
 /** Cells along one side at most: of more, blocks are averaged, since a chart has no pixels to show them. */
 const MOST_CELLS = 120;
@@ -39,8 +40,8 @@ function shrink(values: ArrayLike<Numbers>, columns: number): { grid: (number | 
   if (down === 1 && across === 1) return { grid: rows, down, across };
   const grid = Array.from({ length: Math.ceil(rows.length / down) }, (_, i) =>
     Array.from({ length: Math.ceil(columns / across) }, (_, j) => {
-      const block = rows.slice(i * down, (i + 1) * down).flatMap((row) => row.slice(j * across, (j + 1) * across)).filter((value) => value !== null);
-      return block.length > 0 ? Number((block.reduce((sum, value) => sum + value, 0) / block.length).toPrecision(4)) : null;
+      const block = finite(rows.slice(i * down, (i + 1) * down).flatMap((row) => row.slice(j * across, (j + 1) * across)));
+      return block.length > 0 ? Number(mean(block).toPrecision(4)) : null;
     }),
   );
   return { grid, down, across };

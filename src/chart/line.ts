@@ -32,7 +32,7 @@ function bandTrace(series: LineSeries, hue: string, place: Place): Trace {
   requireSameLength(`the band of series "${series.name}"`, series.x, low);
   requireSameLength(`the band of series "${series.name}"`, series.x, high);
   const kept = keptIndices(high).filter((index) => [series.x[index], low[index], high[index]].every((value) => Number.isFinite(value)));
-  const back = kept.toReversed();
+  const back = [...kept].reverse();
   return {
     type: "scatter", mode: "lines", name: markup(series.band!.name ?? `${series.name}, band`), ...place,
     x: plainNumbers([...kept.map((index) => series.x[index]!), ...back.map((index) => series.x[index]!)]),
