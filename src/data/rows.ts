@@ -96,7 +96,7 @@ async function* linesOf(file: string): AsyncGenerator<string> {
   for await (const chunk of createReadStream(file, "utf8")) {
     const lines = (rest + (chunk as string)).split("\n");
     rest = lines.pop()!;
-    yield* lines;
+    for (const line of lines) yield line;
   }
   yield rest;
 }

@@ -45,7 +45,7 @@ function alphaDivergence(alpha: number): Divergence {
 
 /** eᵃ − eᵇ as ±e^(max + log(1 − e^−|a−b|)): its sign is right however great both are. */
 function exponentialDifference(a: Tensor1D, b: Tensor1D): Tensor1D {
-  const capped = (x: Tensor1D): Tensor1D => tf.exp(tf.minimum(x, MAX_EXPONENT));
+  const capped = (x: Tensor1D): Tensor1D => tf.exp(tf.minimum(x, MAX_EXPONENT) as Tensor1D);
   return withGradient(
     [a, b],
     (save) => {

@@ -42,10 +42,10 @@ function scorePerToken({ divergence, chosenRatios, rejectedRatios, logps }: Pair
 export const sigmoid: PairLoss = (terms) => smoothed(logits(terms), terms.labelSmoothing);
 
 /** SLiC's hinge on the same argument (Zhao et al. 2023): max(0, 1 − z). */
-export const hinge: PairLoss = (terms) => tf.relu(tf.sub(1, logits(terms)));
+export const hinge: PairLoss = (terms) => tf.relu(tf.sub(1, logits(terms)) as Tensor1D);
 
 /** IPO (Azar et al. 2023, equation 17) on scores per token: (difference − 1/(2β))². */
-export const ipo: PairLoss = (terms) => tf.square(tf.sub(scorePerToken(terms), 1 / (2 * terms.beta)));
+export const ipo: PairLoss = (terms) => tf.square(tf.sub(scorePerToken(terms), 1 / (2 * terms.beta)) as Tensor1D);
 
 /** DPO on scores per token. */
 export const sigmoidNorm: PairLoss = (terms) => tf.neg(logSigmoid(scaled(scorePerToken(terms), terms.beta)));

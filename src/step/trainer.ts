@@ -113,6 +113,10 @@ export class TrainingLoop {
         window.add(values, rate);
         await this.afterStep(window, stopping, signal);
       }
+    } catch (error) {
+      // Charts and progress bars must not be left as if the run still went on.
+      await this.tell((callback) => callback.onTrainEnd?.(state));
+      throw error;
     } finally {
       await prepared.then((batches) => batches.forEach((batch) => batch.tensors.forEach((tensor) => tensor.dispose())), () => undefined);
     }
