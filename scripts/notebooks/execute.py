@@ -110,7 +110,9 @@ class Run:
         shown = next((o for o in cell.get("outputs", []) if o["output_type"] == "error"), None)
         if shown is not None:
             failure = {"ename": shown["ename"], "evalue": shown["evalue"], "traceback": ANSI.sub("", "\n".join(shown["traceback"]))}
-        if failure is not None:
+        if failure is not None and self.stopping:
+            failure = {"ename": "Stopped", "evalue": "the run was stopped while this cell ran"}
+        elif failure is not None:
             self.failed.append(index)
         send("cell-end", index=index, seconds=time.monotonic() - started, failure=failure)
         return failure

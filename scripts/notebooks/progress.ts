@@ -75,7 +75,8 @@ export class ProgressPrinter {
   private end(index: number, time: number, failure: Failure | null): void {
     this.stopTimer();
     this.running = null;
-    this.line(`${failure ? "FAILED " : ""}${this.label(index)}  ${time.toFixed(1)} s${this.tail()}`);
+    const word = !failure ? "" : failure.ename === "Stopped" ? "STOPPED " : "FAILED ";
+    this.line(`${word}${this.label(index)}  ${time.toFixed(1)} s${this.tail()}`);
   }
 
   private heartbeat(): void {

@@ -73,7 +73,7 @@ export async function runNotebook(options: RunOptions, print = true): Promise<Ru
   try {
     for await (const event of execution.events) {
       if (print) printer.on(event);
-      if (event.event !== "cell-end" || !event.failure) continue;
+      if (event.event !== "cell-end" || !event.failure || event.failure.ename === "Stopped") continue;
       failures.push({ index: event.index, failure: event.failure });
       if (print) console.error(`\n${printer.failureText(event.index, event.failure)}\n`);
     }

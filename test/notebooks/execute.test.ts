@@ -60,6 +60,15 @@ test("stop interrupts the running cell, keeps its output and runs no later cell"
   assert.equal(run.text(1), "");
 });
 
+test("a cell that stop breaks off is said to be stopped, not to have failed", async () => {
+  const run = await runCells(["import time\nprint('begun', flush=True)\ntime.sleep(60)", "print('never')"], {}, (event, stop) => {
+    if (event.event === "output" && event.text === "begun") stop();
+  });
+  assert.equal(run.exitCode, 130);
+  assert.ok(run.events.some((event) => event.event === "cell-end" && event.failure?.ename === "Stopped"));
+  assert.deepEqual(run.events.at(-1), { event: "end", stopped: true, failed: [] });
+});
+
 test("a kernel that dies is reported on its cell", async () => {
   const run = await runCells(["import os; os._exit(3)"]);
   assert.equal(run.exitCode, 1);
