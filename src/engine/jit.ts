@@ -104,6 +104,7 @@ function trace<A extends Tensor[], R extends JitResult>(fn: (...args: A) => R, a
     engine.endScope();
     if (!done) {
       disposeNewVariables(variables);
+      disposeTape();
       for (const capture of recorder.captures) capture.release();
     }
     recorder.dispose();
@@ -115,6 +116,13 @@ function disposeNewVariables(before: ReadonlySet<string>): boolean {
   const made = Object.entries(tf.engine().state.registeredVariables).filter(([name]) => !before.has(name));
   for (const [, variable] of made) variable.dispose();
   return made.length > 0;
+}
+
+/** Frees what tfjs keeps for a backward pass that an error prevented. */
+function disposeTape(): void {
+  const { state } = tf.engine();
+  for (const { saved } of state.activeTape ?? []) tf.dispose(saved ?? []);
+  state.activeTape = null as never;
 }
 
 function refuseOtherThanTensor(result: unknown, name = "the function"): void {
