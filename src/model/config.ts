@@ -53,6 +53,8 @@ export function parseLlamaConfig(config: HfConfig): LlamaConfig {
   if (numAttentionHeads % numKeyValueHeads !== 0) {
     throw new UnsupportedModelError(`config.json: num_attention_heads ${numAttentionHeads} is not a multiple of num_key_value_heads ${numKeyValueHeads}.`);
   }
+  const headDim = number("head_dim", hiddenSize / numAttentionHeads);
+  if (!Number.isInteger(headDim / 2)) throw new UnsupportedModelError(`config.json: head_dim is ${headDim} (hidden_size ÷ num_attention_heads where it is not given); RoPE needs an even whole number.`);
   return {
     vocabSize: number("vocab_size"),
     hiddenSize,
@@ -60,7 +62,7 @@ export function parseLlamaConfig(config: HfConfig): LlamaConfig {
     numHiddenLayers: number("num_hidden_layers"),
     numAttentionHeads,
     numKeyValueHeads,
-    headDim: number("head_dim", hiddenSize / numAttentionHeads),
+    headDim,
     rmsNormEps: number("rms_norm_eps", 1e-6),
     ropeTheta: number("rope_theta", parameters.rope_theta ?? 10000),
     maxPositionEmbeddings: number("max_position_embeddings", 2048),
