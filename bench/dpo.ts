@@ -18,8 +18,8 @@ import { report, type Cell } from "./report";
 import { readRows, wholeBatches } from "./rows";
 import { Side } from "./side";
 
-/** Timed steps of each side in each cell of the table. */
-const TIMED_STEPS = 20;
+/** Timed steps of each side: so many in all, and at least so many in each cell of the table. */
+const TIMED_STEPS = { all: 20, cell: 10 };
 
 /** The ways in which a peer reaches a precision on a CPU; the fastest one counts. */
 const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
@@ -30,7 +30,7 @@ const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
 const usage = `npm run bench -- dpo [options]
 DPO training steps of the packaged model: padding or packing, forward, backward, clipping, AdamW. Every side is a process of
 its own with the same weights, rows, order, batches and threads; reference log-probabilities are computed beforehand.
-Warm-up is one pass over all batches, then ${TIMED_STEPS} timed steps of each side, in turn.
+After one pass over all batches as warm-up, ${TIMED_STEPS.cell} steps of each side are timed in turn, ${TIMED_STEPS.all} when one batch size and precision is asked for.
 
   --rows FILE             [{"prompt": …, "chosen": …, "rejected": …}, …]; default: the first 64 rows of data/human-like
   --batch N               pairs in a batch; default: 4, then 8
@@ -48,7 +48,8 @@ export const dpo: Bench = {
 
 async function runDpo(options: DpoOptions): Promise<void> {
   const rows = await readRows(options.rows);
-  const plans = options.batches.map((batch) => ({ batch, texts: wholeBatches(rows, batch, TIMED_STEPS) }));
+  const timed = Math.max(TIMED_STEPS.cell, Math.ceil(TIMED_STEPS.all / (options.batches.length * options.precisions.length)));
+  const plans = options.batches.map((batch) => ({ batch, texts: wholeBatches(rows, batch, timed) }));
   const before = await othersNow();
   if (before > BUSY_ABOVE) throw busyMessage(before);
   const files = await openModel(PACKAGED_MODEL);
@@ -58,7 +59,7 @@ async function runDpo(options: DpoOptions): Promise<void> {
   for (const { batch, texts } of plans) {
     const tokenized = texts.map((part) => tokenizeRows(part, tokenizer, { maxPromptLength: null }));
     for (const precision of options.precisions) {
-      const { measured, ready, others } = await measure(precision, texts, tokenized, options.peer, peer);
+      const { measured, ready, others } = await measure({ precision, timed, texts, tokenized }, options.peer, peer);
       if (others > BUSY_ABOVE) throw busyMessage(others);
       const tokens = measured[0]!.steps.map((_, i) => tokensOf(tokenized[i % tokenized.length]!));
       cells.push({ batch, precision, batches: texts.length, tokens, measured, ready, others });
@@ -78,9 +79,14 @@ async function peerPython(): Promise<string> {
   return ensurePeer(console.error);
 }
 
-async function measure(
-  precision: BenchPrecision, texts: PreferenceRow[][], tokenized: TokenizedRow[][], peerName: PeerName, peer: { python: string; model: string } | null,
-): Promise<Alternation> {
+interface CellPlan {
+  precision: BenchPrecision;
+  timed: number;
+  texts: PreferenceRow[][];
+  tokenized: TokenizedRow[][];
+}
+
+async function measure({ precision, timed, texts, tokenized }: CellPlan, peerName: PeerName, peer: { python: string; model: string } | null): Promise<Alternation> {
   const folder = mkdtempSync(path.join(tmpdir(), "alignlab-bench-"));
   try {
     const threads = availableParallelism();
@@ -94,7 +100,7 @@ async function measure(
     const sides = [ourSide(precision, jobFile(precision))];
     if (peer) for (const setting of PEER_SETTINGS[precision]) sides.push(peerSide(peerName, setting, peer.python, jobFile(setting), folder));
     const label = `batch ${texts[0]!.length}, ${precision}`;
-    return await alternate(sides, texts.length, TIMED_STEPS, progress(label));
+    return await alternate(sides, texts.length, timed, progress(label));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -33,7 +33,7 @@ export async function ensurePeer(onProgress = () => {}) {
   if (peerReady(paths)) return paths.python;
   const environment = toolEnvironment();
   const python = peerPython(environment);
-  onProgress(`The peers (PyTorch, transformers, TRL) are fetched once into ${path.basename(paths.venv)}: 1.9 GB to download, 4.6 GB on disk.`);
+  onProgress(`The peers (PyTorch, transformers, TRL) are fetched once into ${path.basename(paths.venv)}: 2.6 GB to download, 4.6 GB on disk.`);
   const project = projectPaths();
   await makeVenv({ paths: { ...project, venv: paths.venv }, python, environment, temporary: environment.TMPDIR });
   const options = { cwd: project.root, env: pipEnvironment(environment, environment.TMPDIR) };
