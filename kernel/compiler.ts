@@ -77,6 +77,11 @@ export class Compiler {
     this.declarations = cell.declarations;
   }
 
+  /** Reads a module and all it imports ahead of the cell that asks for it, and keeps them. */
+  preload(path: string): void {
+    this.converter.addModule("alignlab_preload", `import ${JSON.stringify(path)};`);
+  }
+
   complete(source: string, position: number): CompletionInfo {
     return this.converter.complete(this.declarations, source, position);
   }

@@ -1,7 +1,7 @@
 /**
  * The notebook kernel: `node --import tsx kernel/main.ts <connection file>`, started by Jupyter in the notebook's folder.
  */
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { kernelKey, type KernelBridge } from "../src/engine/host";
 import { currentCell } from "./cell";
 import { bundleOf } from "./display";
@@ -20,6 +20,8 @@ const root = dirname(__dirname);
 const folder = process.cwd();
 /** Jupyter asks its first questions before this; getting ready to compile would keep it waiting. */
 const warmUpAfterMs = 1000;
+/** A kernel that no cell came to by then has time to read `src` and its libraries, which nearly every notebook imports. */
+const preloadAfterMs = 2500;
 
 function once<T>(make: () => T): () => T {
   let made: { value: T } | undefined;
@@ -83,6 +85,8 @@ async function main(connectionFile: string | undefined): Promise<void> {
   exitWithParent();
   await server.listen();
   setTimeout(compiler, warmUpAfterMs).unref();
+  const preload = () => server.unused && interrupter.shield(() => compiler().preload(join(root, "src", "index")));
+  setTimeout(preload, preloadAfterMs).unref();
 }
 
 void main(process.argv[2]);

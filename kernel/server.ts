@@ -34,6 +34,11 @@ export class Server {
     );
   }
 
+  /** Whether no cell has come yet. */
+  get unused(): boolean {
+    return this.count === 0;
+  }
+
   async listen(): Promise<void> {
     this.parts.publisher.captureStreams();
     await this.parts.wire.listen((request) => this.handle(request));
