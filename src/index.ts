@@ -35,6 +35,8 @@ export { rewardMetrics, type RewardMetrics } from "./loss/rewards";
 
 export { generate, type FinishReason, type Generated } from "./generate/generate";
 export type { GenerateOptions } from "./generate/options";
+export { disposeGeneration } from "./generate/session";
+export { generateText, type GenerateTextOptions } from "./generate/text";
 
 export { TRAINING_DEFAULTS, type TrainingArguments } from "./step/arguments";
 export type { LogRow, TrainerCallback, TrainerState } from "./step/callbacks";
