@@ -16,18 +16,31 @@ const unwindMs = 20;
 const explainAfterMs = 2000;
 
 /**
- * Run by the breaker on the main thread just before it ends what runs there: Node's record of nested callbacks must be
- * emptied, as Node itself does after an uncaught exception, or it takes the abrupt end for corruption and aborts.
+ * Node's record of nested callbacks, which its asynchronous hooks keep; they serve AsyncLocalStorage until Node 22.
+ * Later Nodes do without the record, and have no such binding.
  */
-function installUnwind(): void {
+function asyncWrap(): AsyncWrap | undefined {
   const { noDeprecation } = process;
   process.noDeprecation = true;
-  const { clearAsyncIdStack } = (process as unknown as { binding(name: "async_wrap"): AsyncWrap }).binding("async_wrap");
-  process.noDeprecation = noDeprecation;
+  try {
+    return (process as unknown as { binding(name: "async_wrap"): AsyncWrap }).binding("async_wrap");
+  } catch {
+    return undefined;
+  } finally {
+    process.noDeprecation = noDeprecation;
+  }
+}
+
+/**
+ * Run by the breaker on the main thread just before it ends what runs there: the record of nested callbacks must be
+ * emptied, as Node itself does after an uncaught exception, or Node takes the abrupt end for corruption and aborts.
+ */
+function installUnwind(): void {
+  const wrap = asyncWrap();
   const unwind = () => {
     const end = Date.now() + unwindMs;
     while (Date.now() < end);
-    clearAsyncIdStack();
+    wrap?.clearAsyncIdStack();
   };
   Object.defineProperty(globalThis, Symbol.for("alignlab.unwind"), { value: unwind });
 }
