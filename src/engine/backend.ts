@@ -124,6 +124,15 @@ export function recall(saved: Tensor, dy: Tensor): Tensor {
   return tensorFrom(binding.adoptSymbol(binding.recorder.recall(binding.symbolOf(idOf(saved)), binding.symbolOf(idOf(dy)))));
 }
 
+/**
+ * For gradients: `x` as an operand of a matrix product, in a trace not before `after` is computed, so that the parts of
+ * a computation run one after the other.
+ */
+export function sequence<T extends Tensor>(x: T, after: Tensor | undefined): T {
+  if (!binding.recorder || !after) return x;
+  return tensorFrom(binding.adoptSymbol(binding.recorder.sequence(binding.symbolOf(idOf(x)), binding.symbolOf(idOf(after))))) as T;
+}
+
 /** Puts a variable's value into TensorFlow's own memory, where traced functions read and update it in place. */
 export function toResource<T extends Tensor>(variable: T): T {
   binding.toResource(idOf(variable));

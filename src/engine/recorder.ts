@@ -208,6 +208,18 @@ export class Recorder {
     return { op, index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this };
   }
 
+  /**
+   * `x` as an operand of a matrix product, not before `after` is computed: large values of independent parts are then
+   * not alive at once.
+   */
+  sequence(x: GraphOutput, after: GraphOutput): GraphOutput {
+    const narrow = this.precision === "bfloat16" && x.dtype === TF.FLOAT;
+    const operand = narrow ? this.cast(x, TF.BFLOAT16) : x;
+    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: operand.dtype }], [operand], [after.op]);
+    const ordered: GraphOutput = { op, index: 0, shape: x.shape, dtype: operand.dtype, recorder: this };
+    return narrow ? { ...this.cast(ordered, TF.FLOAT), narrow: ordered } : ordered;
+  }
+
   /** Records an op as tfjs's kernels call it: a flat list of inputs, attributes that the op may not know. */
   record(name: string, attributes: readonly Attribute[], inputs: readonly GraphOutput[], numOutputs: number): GraphOutput[] {
     const definition = this.context.opDefinition(name);

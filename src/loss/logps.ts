@@ -1,5 +1,5 @@
-import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
-import { rawOp, rawOps, tf, type } from "../engine/backend";
+import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
+import { rawOp, sequence, tf, type } from "../engine/backend";
 import { withGradient } from "../model/ops";
 
 /**
@@ -22,54 +22,77 @@ export function getLogProb(logits: Tensor3D, labels: Tensor2D, mask: Tensor2D): 
   return tf.sum(tf.mul(tf.reshape(logps, [batch, length - 1]), counted), 1) as Tensor1D;
 }
 
-const crossEntropy = (logits: Tensor, targets: Tensor): Tensor[] =>
-  rawOps("SparseSoftmaxCrossEntropyWithLogits", [logits, targets], { T: type("float32"), Tlabels: type("int32") }, 2);
-
 /** log softmax(logits)[target] row by row. @param logits [n, vocabulary] @param targets int32 [n] @returns [n] */
 function crossEntropyLogps(logits: Tensor2D, targets: Tensor1D): Tensor1D {
+  const vocabulary = logits.shape[1];
   return withGradient(
     [logits],
     (save) => {
-      const [loss, gradient] = crossEntropy(logits, targets);
-      save([gradient!]);
-      return rawOp("Neg", [loss!], { T: type("float32") });
+      const { logps, p } = pickLogps(logits, targets);
+      save([p, targets]);
+      return logps;
     },
-    (dy, [gradient]) => rawOp("Neg", [rawOp("Mul", [gradient!, tf.reshape(dy, [-1, 1])], { T: type("float32") })], { T: type("float32") }),
+    (dy, [p, saved]) => tf.mul(tf.sub(tf.oneHot(saved as Tensor1D, vocabulary), p!), tf.reshape(dy, [-1, 1])),
   ) as Tensor1D;
 }
 
-/** Rows of the head's product that are computed at once: bounds the largest logits tensor at 1,536 × vocabulary. */
-const CHUNK_ROWS = 1536;
+/**
+ * Log-probabilities of the targets and the whole softmax. log Σ exp(z) comes from the softmax itself, as
+ * max z − log max p: the largest p is at least 1/vocabulary, so that nothing underflows.
+ */
+function pickLogps(logits: Tensor2D, targets: Tensor1D): { logps: Tensor1D; p: Tensor2D } {
+  const [rows, vocabulary] = logits.shape;
+  const p = rawOp("Softmax", [logits], { T: type("float32") }) as Tensor2D;
+  const logSum = tf.sub(tf.max(logits, 1), tf.log(tf.max(p, 1)));
+  const places = tf.add(tf.range(0, rows * vocabulary, vocabulary, "int32"), targets) as Tensor1D;
+  const picked = tf.gather(tf.reshape(logits, [-1]), places);
+  return { logps: tf.sub(picked, logSum) as Tensor1D, p };
+}
+
+/** Rows of the head's product that are computed at once: bounds the largest logits tensor at 512 × vocabulary. */
+const CHUNK_ROWS = 512;
 
 /**
- * log p(target) for chosen positions only, straight from their hidden states: the head runs in chunks with the
- * gradient of the cross-entropy, and [batch, length, vocabulary] is never made.
+ * log p(target) for chosen positions only, straight from their hidden states: the head runs in chunks, one after the
+ * other, with the gradient of the cross-entropy, and [batch, length, vocabulary] is never made.
  * @param hidden hidden states at the predicting positions, [n, hidden] @param head [vocabulary, hidden]
  * @param targets int32 [n] @returns [n], in nats
  */
 export function tokenLogps(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D): Tensor1D {
-  const [rows] = hidden.shape;
-  const chunks: Tensor1D[] = [];
-  for (let start = 0; start < rows; start += CHUNK_ROWS) {
-    const size = Math.min(CHUNK_ROWS, rows - start);
-    chunks.push(chunkLogps(tf.slice(hidden, [start, 0], [size, hidden.shape[1]]), head, tf.slice(targets, [start], [size])));
-  }
-  return chunks.length === 1 ? chunks[0]! : (tf.concat(chunks) as Tensor1D);
-}
-
-function chunkLogps(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D): Tensor1D {
+  const [rows, width] = hidden.shape;
+  const count = Math.max(1, Math.ceil(rows / CHUNK_ROWS));
+  const bounds = Array.from({ length: count + 1 }, (_, i) => Math.floor((i * rows) / count));
+  const part = (x: Tensor2D, i: number): Tensor2D => tf.slice(x, [bounds[i]!, 0], [bounds[i + 1]! - bounds[i]!, width]);
   return withGradient(
     [hidden, head],
     (save) => {
-      const [loss, gradient] = crossEntropy(tf.matMul(hidden, head, false, true), targets);
-      save([gradient!, hidden, head]);
-      return rawOp("Neg", [loss!], { T: type("float32") });
+      const chunks: Tensor1D[] = [];
+      const softmaxes: Tensor2D[] = [];
+      for (let i = 0; i < count; i++) {
+        const logits = tf.matMul(sequence(part(hidden, i), chunks[i - 1]), head, false, true) as Tensor2D;
+        const { logps, p } = pickLogps(logits, tf.slice(targets, [bounds[i]!], [bounds[i + 1]! - bounds[i]!]));
+        chunks.push(logps);
+        softmaxes.push(p);
+      }
+      save([hidden, head, targets, ...softmaxes]);
+      return tf.concat(chunks);
     },
-    (dy, [gradient, hidden, head]) => {
-      // d logp = −(softmax − onehot) · dy; the weight dy goes on the narrow factor, not on the vocabulary-wide one.
-      const weight = tf.reshape(tf.neg(dy), [-1, 1]);
-      const dHidden = tf.mul(tf.matMul(gradient as Tensor2D, head as Tensor2D), weight);
-      const dHead = tf.matMul(gradient as Tensor2D, tf.mul(hidden as Tensor2D, weight) as Tensor2D, true, false);
+    (dy, [savedHidden, savedHead, savedTargets, ...softmaxes]) => {
+      // d logp = (onehot − p) · dy: the onehot part moves single rows, and dy goes on the narrow factor of the product.
+      const weight = tf.reshape(dy, [-1, 1]);
+      const weighted = tf.mul(savedHidden!, weight) as Tensor2D;
+      const negated = tf.neg(weighted) as Tensor2D;
+      const means: Tensor2D[] = [];
+      let towardsAll: Tensor2D | undefined;
+      softmaxes.forEach((p, i) => {
+        const ordered = sequence(p as Tensor2D, towardsAll);
+        means.push(tf.matMul(ordered, savedHead as Tensor2D) as Tensor2D);
+        const share = tf.matMul(ordered, part(negated, i), true, false) as Tensor2D;
+        towardsAll = towardsAll ? (tf.add(towardsAll, share) as Tensor2D) : share;
+      });
+      const dHidden = tf.mul(tf.sub(tf.gather(savedHead!, savedTargets as Tensor1D), tf.concat(means)), weight);
+      const places = tf.reshape(savedTargets!, [-1, 1]);
+      const dHead = rawOp("TensorScatterAdd", [towardsAll!, places, weighted], { T: type("float32"), Tindices: type("int32") });
       return [dHidden, dHead];
     },
   ) as Tensor1D;
