@@ -717,7 +717,7 @@ function trainStep(
   };
 
   // Step 5: one step of the optimiser.
-  // BEGIN SOLUTION: step 5, let the optimizer minimize computeLoss
+  // BEGIN SOLUTION: steps 1 to 5 in order; step 5, let the optimizer minimize computeLoss
   return optimizer.minimize(computeLoss);
   // END SOLUTION
 }

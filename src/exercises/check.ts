@@ -36,8 +36,9 @@ export async function check<Id extends ExerciseId | Exercise<never>>(id: Id, ans
   const hintAt = `a hint is folded above this cell; hint("${definition.id}") shows the next one here.`;
   display(report(verdict, hintAt));
   if (verdict.state === "passed") return;
+  if (verdict.state === "todo") throw new CheckError(`${verdict.title}. ${verdict.thrown}`, verdict);
   const summary = verdict.mistakes[0]?.says ?? verdict.thrown ?? verdict.difference?.says ?? "";
-  throw new CheckError(`${verdict.title}: ${verdict.state === "todo" ? "not done yet" : "not right yet"}. ${summary}`.trim(), verdict);
+  throw new CheckError(`${verdict.title}: not right yet. ${summary}`.trim(), verdict);
 }
 
 const hintsShown = new Map<string, number>();

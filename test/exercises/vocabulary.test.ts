@@ -62,7 +62,7 @@ test("differing cells are framed in a picture of both values", async () => {
 
 test("a named mistake is the head of the report and of the error", async () => {
   const swapped: DpoLoss = () => todo("write the loss");
-  await assert.rejects(() => check("dpo-loss", swapped), /Exercise 4, dpoLoss: not done yet\. Not done yet: write the loss/);
+  await assert.rejects(() => check("dpo-loss", swapped), /Exercise 4, dpoLoss\. Not done yet: write the loss\. Replace/);
   assert.match(text(), /^○ Exercise 4, dpoLoss: not done yet/);
   assert.doesNotMatch(text(), /wanted/);
 });
