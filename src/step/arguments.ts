@@ -67,10 +67,13 @@ export function trainingArguments<T extends TrainingArguments>(given: Partial<T>
   for (const name of POSITIVE_INTEGERS) if (!(Number.isInteger(args[name]) && args[name] > 0)) refuse(name, "a whole number above 0");
   for (const name of COUNTS) if (!(Number.isInteger(args[name]) && args[name] >= 0)) refuse(name, "a whole number, 0 or above,");
   for (const name of NOT_NEGATIVE) if (!(Number.isFinite(args[name]) && args[name] >= 0)) refuse(name, "a number, 0 or above,");
-  if (!(args.numTrainEpochs > 0)) refuse("numTrainEpochs", "a number above 0");
-  if (!Number.isInteger(args.maxSteps) || args.maxSteps === 0) refuse("maxSteps", "a whole number above 0, or -1 for none,");
+  for (const name of ["adamBeta1", "adamBeta2"] as const) if (!(args[name] >= 0 && args[name] < 1)) refuse(name, "a number from 0 to below 1");
+  if (!(args.numTrainEpochs > 0 && Number.isFinite(args.numTrainEpochs))) refuse("numTrainEpochs", "a number above 0");
+  if (!Number.isInteger(args.maxSteps) || args.maxSteps === 0 || args.maxSteps < -1) refuse("maxSteps", "a whole number above 0, or -1 for none,");
   if (!["linear", "constant"].includes(args.lrSchedulerType)) refuse("lrSchedulerType", '"linear" or "constant"');
   if (!["float32", "bfloat16"].includes(args.precision)) refuse("precision", '"float32" or "bfloat16"');
+  const { saveTotalLimit } = args;
+  if (saveTotalLimit !== null && !(Number.isInteger(saveTotalLimit) && saveTotalLimit > 0)) refuse("saveTotalLimit", "a whole number above 0, or null to keep all,");
   if (args.saveSteps > 0 && !args.outputDir) refuse("outputDir", "a folder for the checkpoints that saveSteps asks for");
   return args;
 }
