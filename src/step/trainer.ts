@@ -120,6 +120,8 @@ export class TrainingLoop {
     } finally {
       await prepared.then((batches) => batches.forEach((batch) => batch.tensors.forEach((tensor) => tensor.dispose())), () => undefined);
     }
+    // Asked to stop after the row of its last step was due: what the steps since then measured is kept too.
+    if (!window.isEmpty) await this.log(window.row(state, this.method.metricNames));
     state.stopped = state.step < state.maxSteps;
     const seconds = (Date.now() - state.startedAt) / 1000;
     await this.tell((callback) => callback.onTrainEnd?.(state));
@@ -196,6 +198,10 @@ class LogWindow {
     this.sums = Array.from(values, (value, i) => value + (this.sums[i] ?? 0));
     this.count++;
     this.rate = rate;
+  }
+
+  get isEmpty(): boolean {
+    return this.count === 0;
   }
 
   row({ step, epoch }: TrainerState, metricNames: readonly string[]): LogRow {
