@@ -18,6 +18,8 @@ export interface ReferenceLogps {
 export class ReferenceCache {
   private readonly known = new Map<string, ReferenceLogps>();
   private readonly file: string | null;
+  /** True while the file ends within a line. */
+  private isCut = false;
 
   /** @param fingerprint names the exact weights; null keeps the cache in memory only */
   constructor(fingerprint: string | null, precision: string, folder = join(cacheDir(), "reference-logps")) {
@@ -26,7 +28,9 @@ export class ReferenceCache {
   }
 
   private readFile(file: string): void {
-    for (const line of readFileSync(file, "utf8").split("\n")) {
+    const text = readFileSync(file, "utf8");
+    this.isCut = text !== "" && !text.endsWith("\n");
+    for (const line of text.split("\n")) {
       // A line cut short by an interruption is computed again.
       try {
         const { row, chosen, rejected } = JSON.parse(line) as { row: string } & ReferenceLogps;
@@ -53,7 +57,8 @@ export class ReferenceCache {
     }
     if (!this.file || lines === "") return;
     mkdirSync(join(this.file, ".."), { recursive: true });
-    appendFileSync(this.file, lines);
+    appendFileSync(this.file, this.isCut ? `\n${lines}` : lines);
+    this.isCut = false;
   }
 }
 
