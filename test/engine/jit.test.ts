@@ -46,7 +46,7 @@ test("one trace for each signature of dtypes and shapes", async () => {
 });
 
 test("reading a traced value says what to do instead", async () => {
-  const readers: Record<string, (x: Tensor) => unknown> = { dataSync: (x) => x.dataSync(), arraySync: (x) => x.arraySync(), print: (x) => x.print(), toString: (x) => String(x) };
+  const readers: Record<string, (x: Tensor) => unknown> = { dataSync: (x) => x.dataSync(), arraySync: (x) => x.arraySync(), print: (x) => x.print(), toString: (x: Tensor) => String(x) };
   for (const [name, read] of Object.entries(readers)) {
     const reading = jit((x: Tensor) => {
       read(tf.mul(x, 2));
