@@ -872,7 +872,8 @@ const trainingFrame = historyFrame(trainer.state.logHistory);
 table(trainingFrame.tail(6));
 
 // %%
-const lastEvaluation = (await trainer.evaluate())!;
+const lastEvaluation =
+  trainer.state.logHistory.findLast((row) => "eval_loss" in row) ?? (await trainer.evaluate())!;
 const trainerPairsPerSecond = trainResult.metrics.train_samples_per_second;
 table(
   [
@@ -913,7 +914,7 @@ sideBySide(
 // %% [markdown]
 // One answer proves little. So both models answer held-out prompts, and we count three things that can be counted:
 //
-// - answers in which the model calls itself a program ("as an AI", "I am a language model"),
+// - answers in which the model speaks as a program ("as an AI", "I'm designed to"),
 // - informal words and signs for each hundred words ("oh", "honestly", an emoji),
 // - **distinct-3**, the share of different triples among all triples of words: it falls when a model begins to repeat itself.
 //
@@ -925,11 +926,10 @@ const answersBefore = await ask(reference, samplePrompts, sampling);
 const answersAfter = await ask(policy, samplePrompts, sampling);
 
 // %%
-const program = "(?:ai|artificial|virtual|digital|language model|computer)";
 const asProgram = new RegExp(
-  `\\bas an? ${program}|\\bi(?:'m| am) an? ${program}` +
-    "|\\bi (?:do not|don't) have (?:personal|feelings|emotions|a body|preferences)",
-  "i",
+  "\\b(?:AI|artificial intelligence|language model|chatbot|(?:virtual|digital) assistant)\\b" +
+    "|\\b[Ii](?:'m| am) (?:designed|programmed|trained|here to (?:help|assist|support))\\b" +
+    "|\\b[Ii] (?:do not|don't) have (?:personal|feelings|emotions|a body|preferences|the (?:ability|capability))",
 );
 const informalWords =
   "oh|ah|haha|ha|hey|honestly|yeah|yep|nope|ugh|wow|okay|ok|kinda|gonna|stuff|tons|funny|weird|tbh";
@@ -1176,7 +1176,8 @@ question("training-data-likelier", likelierAfter);
 // ## Part 10. The library's fast path
 //
 // Is the library's trainer really the same computation as yours? Both start from the same weights, take the same rows in the same order and the
-// same learning rate, in float32. Your losses are those of part 6. They must agree to 1e-4.
+// same learning rate, in float32. Your losses are those of part 6. They must agree to 1e-4. The library goes over the rows twice, so that its
+// second time is free of compiling and can be timed.
 
 // %%
 const again = await reference.clone();
@@ -1192,7 +1193,7 @@ const sameRows = new DPOTrainer({
     beta,
     learningRate: settings.learningRate,
     lrSchedulerType: "constant",
-    maxSteps: compared,
+    maxSteps: 2 * compared,
     perDeviceTrainBatchSize: settings.batchSize,
     maxPromptLength: settings.maxPromptLength,
     maxCompletionLength,
