@@ -4,7 +4,7 @@ import { binding, tf } from "../../src/engine/backend";
 import { generate } from "../../src/generate/generate";
 import { disposeGeneration } from "../../src/generate/session";
 import type { LlamaForCausalLM } from "../../src/model/llama";
-import { greedyChoices, randomPrompts, tinyModel } from "./tinyModel";
+import { fullPass, greedyChoices, randomPrompts, tinyModel } from "./tinyModel";
 
 let model: LlamaForCausalLM;
 before(async () => {
@@ -149,6 +149,37 @@ test("no tensor and no handle stays behind, and disposeGeneration frees the rest
   assert.equal(again.sequences[0]!.length, 2);
   await disposeGeneration(fresh);
   fresh.dispose();
+});
+
+test("of many sizes of cache the sixteen used last are kept, and a size given up is made anew", async () => {
+  const fresh = await tinyModel({ seed: 12 });
+  const before = tf.memory().numTensors;
+  const [prompt] = randomPrompts([6], 40) as [number[]];
+  const run = (batch: number, maxNewTokens: number): Promise<{ sequences: number[][] }> => generate(fresh, new Array<number[]>(batch).fill(prompt), { maxNewTokens, eosTokenId: [...Array(40).keys()] });
+  const first = await run(1, 30);
+  for (const batch of [1, 2, 3, 4, 6, 8]) for (const tokens of [30, 80, 128]) await run(batch, tokens);
+  const variablesOfOne = 2 * fresh.config.numHiddenLayers;
+  assert.equal(tf.memory().numTensors - before, 16 * variablesOfOne);
+  assert.deepEqual(await run(1, 30), first);
+  await disposeGeneration(fresh);
+  assert.equal(tf.memory().numTensors, before);
+  fresh.dispose();
+});
+
+test("with the prompts computed in bfloat16 each token is the likeliest up to that precision", async () => {
+  const prompts = randomPrompts([12, 30], 40, 8);
+  const { sequences } = await generate(model, prompts, { maxNewTokens: 12, precision: "bfloat16" });
+  let deviations = 0;
+  sequences.forEach((tokens, i) => {
+    const logits = fullPass(model, [...prompts[i]!, ...tokens]).slice(prompts[i]!.length - 1, -1);
+    // The logits span tens of units; bfloat16 has eight bits.
+    tokens.forEach((token, t) => {
+      const short = Math.max(...logits[t]!) - logits[t]![token]!;
+      assert.ok(short < 0.3, `token ${t} of answer ${i} lies ${short} below the best`);
+      if (short > 0) deviations++;
+    });
+  });
+  assert.ok(deviations <= 4, `${deviations} of 24 tokens differ from float32`);
 });
 
 test("calls at the same time wait for one another", async () => {
