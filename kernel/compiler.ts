@@ -3,7 +3,7 @@ import type * as TypeScript from "@tslab/typescript-for-tslab";
 import type { CompletionInfo, Converter, Diagnostic } from "tslab/dist/converter";
 import { WatchedFiles } from "./files";
 import { expandShorthands } from "./shorthand";
-import { awaits, checkLoops, exportedNames } from "./transform";
+import { awaits, checkLoops, exportedNames, plainExports } from "./transform";
 import { createConverter, typescript as ts } from "./tslab";
 
 /** A cell as JavaScript that can run. */
@@ -159,7 +159,7 @@ export class Compiler {
     };
     (ts as { transpileModule: typeof transpile }).transpileModule = (source, options) => {
       const compilerOptions = { ...options.compilerOptions, inlineSourceMap: true };
-      const result = transpile(source, { ...options, compilerOptions, transformers: { before: [look] } });
+      const result = transpile(source, { ...options, compilerOptions, transformers: { before: [look], after: [plainExports] } });
       return { ...result, outputText: this.takeMap(result.outputText) };
     };
   }

@@ -43,8 +43,9 @@ export class Executor {
     rememberRun(cell.count, source, compiled.maps);
     this.compiler.adopt(compiled);
     try {
-      const result = this.start(cell, compiled);
-      if (compiled.isAsync) await Promise.race([result, cell.left]);
+      // In a turn of its own: Stop may end all that is on the stack, and we want to hear of it.
+      const result = Promise.resolve().then(() => this.start(cell, compiled));
+      await Promise.race([result, cell.left]);
     } catch (error) {
       this.variables.markUnset(compiled.names, `cell [${cell.count}] ended before it was set`);
       throw isInterruption(error) ? new StopError("stopped while it computed") : error;

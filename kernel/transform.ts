@@ -50,6 +50,33 @@ export function checkLoops(context: TypeScript.TransformationContext): TypeScrip
   return (file) => ts.visitEachChild(file, visit, context);
 }
 
+/** `Object.defineProperty(exports, "name", { …, get: function () { return value } })`, as TypeScript exports an import. */
+function exportedImport(node: Node): { name: string; value: TypeScript.Expression | undefined } | undefined {
+  if (!ts.isExpressionStatement(node) || !ts.isCallExpression(node.expression)) return undefined;
+  const [target, name, descriptor] = node.expression.arguments;
+  if (!target || !ts.isIdentifier(target) || target.text !== "exports" || !name || !ts.isStringLiteral(name)) return undefined;
+  if (!descriptor || !ts.isObjectLiteralExpression(descriptor)) return undefined;
+  const getter = descriptor.properties.find((property) => ts.isPropertyAssignment(property) && ts.isFunctionExpression(property.initializer));
+  const body = getter && ((getter as TypeScript.PropertyAssignment).initializer as TypeScript.FunctionExpression).body.statements[0];
+  return { name: name.text, value: body && ts.isReturnStatement(body) ? body.expression : undefined };
+}
+
+/**
+ * Exports imported names as plain values: a getter could not be defined again when the cell runs again. (tslab lets a
+ * Proxy do that, which makes each use of a variable fifty times slower.)
+ */
+export function plainExports({ factory }: TypeScript.TransformationContext): TypeScript.Transformer<TypeScript.SourceFile> {
+  const exported = (name: string) => factory.createPropertyAccessExpression(factory.createIdentifier("exports"), name);
+  return (file) => {
+    const statements = file.statements.flatMap((statement): TypeScript.Statement[] => {
+      const found = exportedImport(statement);
+      if (!found) return [statement];
+      return found.value ? [factory.createExpressionStatement(factory.createAssignment(exported(found.name), found.value))] : [];
+    });
+    return factory.updateSourceFile(file, statements);
+  };
+}
+
 /** The names that a compiled cell leaves to later cells: `export { a, b }` as tslab writes it. */
 export function exportedNames(file: TypeScript.SourceFile): string[] {
   return file.statements.flatMap((statement) =>

@@ -63,6 +63,14 @@ test("imports resolve from the notebook's own folder, wherever it lies in the pr
   assert.match(errorText(wrong.outputs), /TS2307: Cannot find module '\.\.\/src\/engine\/host'/);
 });
 
+test("a cell with imports can run again, and its names can be declared anew", async () => {
+  const cell = `import { told } from "./user"; import * as all from "./user"; import fs, { readFileSync as read } from "node:fs"; typeof told + typeof all.told + typeof fs.statSync + typeof read`;
+  assert.equal(await notebook.value(cell), "functionfunctionfunctionfunction");
+  assert.equal(await notebook.value(cell), "functionfunctionfunctionfunction");
+  assert.equal(await notebook.value("const read = 5; read + 1"), "6");
+  assert.equal(await notebook.value("read"), "5");
+});
+
 test("imported names keep their types", async () => {
   const ran = await notebook.run(`const wrong: number = told()`);
   assert.match(errorText(ran.outputs), /TS2322: Type 'string' is not assignable to type 'number'/);

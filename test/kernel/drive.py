@@ -24,7 +24,7 @@ class Driver:
         self.client.wait_for_ready(timeout=120)
         return {"seconds": time.monotonic() - began, "pid": self.manager.provisioner.pid}
 
-    def run(self, cells, stop=(), timeout=60, settle=0):
+    def run(self, cells, stop=(), timeout=240, settle=0):
         """Sends all cells at once and gathers what comes back until each has its reply and its idle status.
 
         stop: presses of Stop, each {"after": seconds} or {"when": text in the output, "after": seconds later}.
