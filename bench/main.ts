@@ -42,7 +42,8 @@ export async function main(args: string[]): Promise<number> {
       console.error(error.message);
       return error.exitCode;
     }
-    console.error(error instanceof Error && error.name === "SetupFailure" ? error.message : error);
+    const { name: kind, message, details } = error as Error & { details?: string };
+    console.error(kind === "SetupFailure" ? [details, message].filter(Boolean).join("\n") : error);
     return 1;
   }
 }

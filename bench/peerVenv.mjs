@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { diagnose } from '../scripts/setup/diagnose.mjs';
 import { SetupFailure } from '../scripts/setup/failure.mjs';
+import { interruptible } from '../scripts/setup/interrupt.mjs';
 import { fingerprint, projectPaths, toolEnvironment } from '../scripts/setup/paths.mjs';
 import { findPython, probePython } from '../scripts/setup/python.mjs';
 import { readStamp, writeStamp } from '../scripts/setup/stamp.mjs';
@@ -34,16 +35,25 @@ export async function ensurePeer(onProgress = () => {}) {
   const environment = toolEnvironment();
   const python = peerPython(environment);
   onProgress(`The peers (PyTorch, transformers, TRL) are fetched once into ${path.basename(paths.venv)}: 2.6 GB to download, 4.6 GB on disk.`);
+  const { signal, restore } = interruptible();
+  try {
+    await installPeer(paths, python, environment, signal);
+  } finally {
+    restore();
+  }
+  return paths.python;
+}
+
+async function installPeer(paths, python, environment, signal) {
   const project = projectPaths();
-  await makeVenv({ paths: { ...project, venv: paths.venv }, python, environment, temporary: environment.TMPDIR });
-  const options = { cwd: project.root, env: pipEnvironment(environment, environment.TMPDIR) };
+  await makeVenv({ paths: { ...project, venv: paths.venv }, python, environment, temporary: environment.TMPDIR, signal });
+  const options = { cwd: project.root, env: pipEnvironment(environment, environment.TMPDIR), signal };
   const { code, output } = await runTool(paths.python, ['-m', 'pip', 'install', ...PIP_SAFETY, '-r', paths.requirements], options);
   if (code !== 0) {
     rmSync(paths.venv, { recursive: true, force: true });
     throw diagnose('pip', 'the peers', output);
   }
   writeStamp(paths.stamp, { fingerprint: wanted(paths) });
-  return paths.python;
 }
 
 function peerPython(environment) {
