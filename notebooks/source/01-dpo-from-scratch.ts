@@ -932,7 +932,9 @@ const asProgram = new RegExp(
     "|\\b[Ii] (?:do not|don't) have (?:personal|feelings|emotions|a body|preferences|the (?:ability|capability))",
 );
 const informalWords =
-  "oh|ah|haha|ha|hey|honestly|yeah|yep|nope|ugh|wow|okay|ok|kinda|gonna|stuff|tons|funny|weird|tbh";
+  "oh|ah|haha|ha|hey|hmm|honestly|yeah|yep|nope|ugh|ew|wow|whoa|okay|ok|kinda|gonna|gotta|wanna|" +
+  "stuff|tons|funny|weird|crazy|tbh|man|guys|folks|you know|i mean|i guess|a bit of|kind of|" +
+  "sort of|pretty much|no idea|as hell|super";
 const informal = new RegExp(`\\b(?:${informalWords})\\b|\\p{Extended_Pictographic}`, "giu");
 const words = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
 
