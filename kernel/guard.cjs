@@ -3,7 +3,7 @@
 //
 // "sentinel" sits in a wait that only SIGINT ends (`breakOnSigint` takes the signal away from the main thread, which
 // could not answer it while busy) and passes the news on. "breaker" gives the main thread's event loop time to take
-// notice, and if it is spinning in JavaScript ends that through the inspector.
+// notice, and if it is spinning in JavaScript ends that through the inspector. It also ends an orphaned kernel.
 const { parentPort, workerData } = require("node:worker_threads");
 const vm = require("node:vm");
 
@@ -12,6 +12,8 @@ const NEVER = 0;
 const PRESSED = 1;
 const TAKEN = 2;
 const KERNEL = 3;
+/** Set while both messages that end the main thread's work are on their way. */
+const POSTED = 4;
 
 /** How long a main thread that spins is left to end by itself after one press, in probes of `probeMs`. */
 const patience = 10;
@@ -68,16 +70,28 @@ async function breakMainThread() {
     const presses = Atomics.load(counters, PRESSED) - before;
     if (probes < patience && presses < 2) continue;
     if (Atomics.load(counters, KERNEL) > 0) continue;
-    // Posted together: interrupt.ts makes the first last long enough for the second to follow in the same turn.
+    // The first lasts until the second is posted (interrupt.ts), so that no JavaScript runs between them.
+    Atomics.store(counters, POSTED, 0);
     session.post("Runtime.evaluate", { expression: 'globalThis[Symbol.for("alignlab.unwind")]()' });
-    await new Promise((resolve) => session.post("Runtime.terminateExecution", resolve));
+    const ended = new Promise((resolve) => session.post("Runtime.terminateExecution", resolve));
+    Atomics.store(counters, POSTED, 1);
+    await ended;
     parentPort.postMessage("terminated");
     probes = 0;
   }
   session?.disconnect();
 }
 
+/** A kernel whose Jupyter is gone ends, busy or not. */
+function watchParent() {
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+  }, 2000);
+}
+
 function breaker() {
+  watchParent();
   let busy = false;
   workerData.sentinel.on("message", async () => {
     if (busy) return;

@@ -10,8 +10,9 @@ interface AsyncWrap {
 const pressedCounter = 1;
 const takenCounter = 2;
 const kernelCounter = 3;
-/** Long enough for the breaker's second message to arrive, see guard.cjs. */
-const unwindMs = 20;
+const postedCounter = 4;
+/** Longer than the breaker can take between its two messages, see guard.cjs. */
+const unwindMs = 5000;
 /** How long a cell may take to end after Stop before it says how to leave it. */
 const explainAfterMs = 2000;
 
@@ -35,11 +36,11 @@ function asyncWrap(): AsyncWrap | undefined {
  * Run by the breaker on the main thread just before it ends what runs there: the record of nested callbacks must be
  * emptied, as Node itself does after an uncaught exception, or Node takes the abrupt end for corruption and aborts.
  */
-function installUnwind(): void {
+function installUnwind(counters: Int32Array): void {
   const wrap = asyncWrap();
   const unwind = () => {
     const end = Date.now() + unwindMs;
-    while (Date.now() < end);
+    while (Atomics.load(counters, postedCounter) === 0 && Date.now() < end);
     wrap?.clearAsyncIdStack();
   };
   Object.defineProperty(globalThis, Symbol.for("alignlab.unwind"), { value: unwind });
@@ -51,7 +52,7 @@ function installUnwind(): void {
  */
 export class Interrupter {
   private cell: Cell | undefined;
-  private readonly counters = new Int32Array(new SharedArrayBuffer(16));
+  private readonly counters = new Int32Array(new SharedArrayBuffer(20));
 
   constructor(private readonly explain: (cell: Cell, text: string) => void) {}
 
@@ -66,7 +67,7 @@ export class Interrupter {
 
   /** Starts the threads that receive SIGINT; resolves when they do. See guard.cjs. */
   async guard(): Promise<void> {
-    installUnwind();
+    installUnwind(this.counters);
     const { port1, port2 } = new MessageChannel();
     const counters = this.counters.buffer;
     const start = (role: string, data: object, transferList: TransferListItem[]) => {

@@ -58,13 +58,6 @@ function reportStrayErrors(publisher: Publisher): void {
   process.on("unhandledRejection", show("Unhandled rejection"));
 }
 
-function exitWithParent(): void {
-  const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) process.exit(0);
-  }, 2000).unref();
-}
-
 async function main(connectionFile: string | undefined): Promise<void> {
   if (!connectionFile) throw new Error("usage: node --import tsx kernel/main.ts <connection file>");
   process.env.ALIGNLAB_ROOT = root;
@@ -82,7 +75,6 @@ async function main(connectionFile: string | undefined): Promise<void> {
   await interrupter.guard();
   installBridge(publisher);
   reportStrayErrors(publisher);
-  exitWithParent();
   await server.listen();
   setTimeout(compiler, warmUpAfterMs).unref();
   const preload = () => server.unused && interrupter.shield(() => compiler().preload(join(root, "src", "index")));

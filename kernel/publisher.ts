@@ -12,9 +12,10 @@ const gatherCharacters = 32_768;
 
 /** Everything a cell shows: printed text, displays, results, errors, each sent with the cell that it belongs to. */
 export class Publisher {
-  private pending: { name: StreamName; text: string; parent: Header; since: number } | undefined;
+  private pending: { name: StreamName; text: string; parent: Header } | undefined;
   private timer: NodeJS.Timeout | undefined;
   private lastCell: Cell | undefined;
+  private lastSent = 0;
 
   constructor(private readonly wire: Wire) {}
 
@@ -45,10 +46,11 @@ export class Publisher {
     const parent = this.parent();
     if (text === "" || !parent) return;
     if (this.pending && (this.pending.name !== name || this.pending.parent !== parent)) this.flush();
-    const now = Date.now();
-    this.pending ??= { name, text: "", parent, since: now };
+    this.pending ??= { name, text: "", parent };
     this.pending.text += text;
-    if (this.pending.text.length >= gatherCharacters || now - this.pending.since > gatherMs) this.flush();
+    // After a silence at once: what follows may be a computation that keeps the timer waiting.
+    const silent = Date.now() - this.lastSent > gatherMs;
+    if (silent || this.pending.text.length >= gatherCharacters) this.flush();
     else this.timer ??= setTimeout(() => this.flush(), gatherMs);
   }
 
@@ -57,7 +59,9 @@ export class Publisher {
     this.timer = undefined;
     const pending = this.pending;
     this.pending = undefined;
-    if (pending) this.wire.publish("stream", { name: pending.name, text: labelCells(pending.text) }, pending.parent);
+    if (!pending) return;
+    this.wire.publish("stream", { name: pending.name, text: labelCells(pending.text) }, pending.parent);
+    this.lastSent = Date.now();
   }
 
   /** Sends one message after what was printed before it. */

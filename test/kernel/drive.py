@@ -15,6 +15,8 @@ kept = ("stream", "display_data", "update_display_data", "execute_result", "erro
 
 
 class Driver:
+    manager = None
+
     def start(self, kernel, cwd):
         began = time.monotonic()
         self.manager = KernelManager(kernel_name=kernel)
@@ -110,7 +112,7 @@ class Driver:
         message = self.client.session.msg(type, content)
         getattr(self.client, channel + "_channel").send(message)
         id, reply, states, output = message["header"]["msg_id"], None, [], []
-        while "idle" not in states and time.monotonic() - began < 20:
+        while "idle" not in states and time.monotonic() - began < 120:
             published = self.next_output(0.05)
             if not published:
                 continue
@@ -121,7 +123,7 @@ class Driver:
             else:
                 output.append(published["msg_type"])
         get = self.client.get_shell_msg if channel == "shell" else self.client.get_control_msg
-        while reply is None and time.monotonic() - began < 20:
+        while reply is None and time.monotonic() - began < 120:
             try:
                 answer = get(timeout=0.5)
             except queue.Empty:
@@ -142,3 +144,5 @@ for line in sys.stdin:
     request = json.loads(line)
     answer = getattr(driver, request.pop("op"))(**request)
     print(json.dumps(answer), file=answers, flush=True)
+if driver.manager and driver.manager.is_alive():
+    driver.manager.shutdown_kernel(now=True)

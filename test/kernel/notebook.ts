@@ -87,26 +87,29 @@ async function* lines(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
 }
 
 /** Asks the driver, one request at a time. */
-function driver(specs: string): (op: string, request: object) => Promise<unknown> {
+function driver(specs: string): { ask: (op: string, request: object) => Promise<unknown>; kill: () => void } {
   const python = spawn(join(root, ".venv", "bin", "python"), [join(__dirname, "drive.py")], {
     // Answers on a channel of their own: the kernel inherits the first three and makes them non-blocking.
     stdio: ["pipe", "ignore", "inherit", "pipe"],
     env: { ...process.env, JUPYTER_PATH: specs, NODE_OPTIONS: "", NODE_TEST_CONTEXT: undefined },
   });
   const answers = lines(python.stdio[3] as NodeJS.ReadableStream as AsyncIterable<Buffer>);
-  return async (op, request) => {
+  const ask = async (op: string, request: object): Promise<unknown> => {
     python.stdin!.write(`${JSON.stringify({ op, ...request })}\n`);
     const { value, done } = await answers.next();
     if (done) throw new Error(`the driver ended while it was asked to ${op}`);
     if (op === "stop") python.stdin!.end();
     return JSON.parse(value);
   };
+  return { ask, kill: () => void python.kill("SIGKILL") };
 }
 
 /** A kernel under test, driven through Jupyter's own client. */
 export class Notebook {
   private constructor(
     private readonly ask: (op: string, request: object) => Promise<unknown>,
+    /** Ends Jupyter's side by force and leaves the kernel alone. */
+    readonly killJupyter: () => void,
     private readonly specs: string,
     /** Seconds until the kernel answered. */
     readonly startSeconds: number,
@@ -117,9 +120,9 @@ export class Notebook {
   static async open(folder: string): Promise<Notebook> {
     const specs = mkdtempSync(join(tmpdir(), "alignlab-kernel-"));
     writeSpecs(specs);
-    const ask = driver(specs);
+    const { ask, kill } = driver(specs);
     const started = (await ask("start", { kernel: kernelName, cwd: folder })) as { seconds: number; pid: number };
-    return new Notebook(ask, specs, started.seconds, started.pid);
+    return new Notebook(ask, kill, specs, started.seconds, started.pid);
   }
 
   /** Sends all cells at once, as "run all" does. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { Notebook, root } from "./notebook";
@@ -79,6 +80,16 @@ test("an interrupt may also come as a message", async () => {
   assert.deepEqual([answer.reply?.type, answer.reply?.status], ["interrupt_reply", "ok"]);
   await setTimeout(1000);
   assert.equal(await notebook.value("1 + 1"), "2");
+});
+
+test("a kernel whose Jupyter was killed ends, even while it spins", async () => {
+  const other = await Notebook.open(root);
+  const running = other.run("for (;;) {}").catch(() => undefined);
+  await setTimeout(5000);
+  other.killJupyter();
+  await running;
+  for (let waited = 0; waited < 60 && existsSync(`/proc/${other.pid}`); waited++) await setTimeout(1000);
+  assert.equal(existsSync(`/proc/${other.pid}`), false);
 });
 
 test("shutdown is answered and the process ends", async () => {
