@@ -26,7 +26,7 @@ export async function startLab(environment: NodeJS.ProcessEnv = {}): Promise<Lab
   return {
     url, token,
     async open(page, path) {
-      await page.goto(`${url}lab/tree/${path}?token=${token}&reset`);
+      await page.goto(`${url}lab/tree/${path}?token=${token}&reset`, { timeout: 120_000 });
       await page.waitForSelector(".jp-Notebook .jp-Cell", { timeout: 120_000 });
       await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 120_000 });
     },
