@@ -59,10 +59,9 @@ async function runDpo(options: DpoOptions): Promise<void> {
   for (const { batch, texts } of plans) {
     const tokenized = texts.map((part) => tokenizeRows(part, tokenizer, { maxPromptLength: null }));
     for (const precision of options.precisions) {
-      const { measured, ready, others } = await measure({ precision, timed, texts, tokenized }, options.peer, peer);
-      if (others > BUSY_ABOVE) throw busyMessage(others);
-      const tokens = measured[0]!.steps.map((_, i) => tokensOf(tokenized[i % tokenized.length]!));
-      cells.push({ batch, precision, batches: texts.length, tokens, measured, ready, others });
+      const runs = await measure({ precision, timed, texts, tokenized }, options.peer, peer);
+      const tokens = Array.from({ length: timed }, (_, i) => tokensOf(tokenized[i % tokenized.length]!));
+      cells.push({ batch, precision, batches: texts.length, tokens, runs });
     }
   }
   report({ peer: options.peer, rows: rows.length, cells });
@@ -86,24 +85,29 @@ interface CellPlan {
   tokenized: TokenizedRow[][];
 }
 
-async function measure({ precision, timed, texts, tokenized }: CellPlan, peerName: PeerName, peer: { python: string; model: string } | null): Promise<Alternation> {
+/** Ours beside each of the peer's settings, one pair of processes at a time, so that memory is never short. */
+async function measure({ precision, timed, texts, tokenized }: CellPlan, peerName: PeerName, peer: { python: string; model: string } | null): Promise<Alternation[]> {
   const folder = mkdtempSync(path.join(tmpdir(), "alignlab-bench-"));
+  const batches = tokenized.map((rows) => rows.map((row) => ({ prompt: row.prompt_input_ids, chosen: row.chosen_input_ids, rejected: row.rejected_input_ids })));
+  const jobFile = (setting: string): string => {
+    const job: DpoJob = { setting, threads: availableParallelism(), learningRate: 1e-6, beta: 0.1, texts, model: peer?.model ?? "", batches };
+    const file = path.join(folder, `${setting.replace(" ", "-")}.json`);
+    writeFileSync(file, JSON.stringify(job));
+    return file;
+  };
+  const runs: Alternation[] = [];
   try {
-    const threads = availableParallelism();
-    const batches = tokenized.map((rows) => rows.map((row) => ({ prompt: row.prompt_input_ids, chosen: row.chosen_input_ids, rejected: row.rejected_input_ids })));
-    const jobFile = (setting: string): string => {
-      const job: DpoJob = { setting, threads, learningRate: 1e-6, beta: 0.1, texts, model: peer?.model ?? "", batches };
-      const file = path.join(folder, `${setting.replace(" ", "-")}.json`);
-      writeFileSync(file, JSON.stringify(job));
-      return file;
-    };
-    const sides = [ourSide(precision, jobFile(precision))];
-    if (peer) for (const setting of PEER_SETTINGS[precision]) sides.push(peerSide(peerName, setting, peer.python, jobFile(setting), folder));
-    const label = `batch ${texts[0]!.length}, ${precision}`;
-    return await alternate(sides, texts.length, timed, progress(label));
+    for (const setting of peer ? PEER_SETTINGS[precision] : [null]) {
+      const sides = [ourSide(precision, jobFile(precision))];
+      if (peer && setting) sides.push(peerSide(peerName, setting, peer.python, jobFile(setting), folder));
+      const run = await alternate(sides, texts.length, timed, progress(`batch ${texts[0]!.length}, ${precision}`));
+      if (run.others > BUSY_ABOVE) throw busyMessage(run.others);
+      runs.push(run);
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+  return runs;
 }
 
 function ourSide(precision: BenchPrecision, job: string): Side {

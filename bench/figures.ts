@@ -57,17 +57,30 @@ export function figuresOf({ side, setting, steps, peakBytes }: Measured, batch: 
   };
 }
 
+/** Ours and one of the peer's settings, measured in turn. */
+export interface Pair {
+  ours: Figures;
+  /** Null when ours was measured alone. */
+  peer: Figures | null;
+}
+
 export interface Comparison {
   /** Our pairs per second by the best peer's. */
   ratio: number;
-  /** Our peak memory by that peer's at the same setting. */
+  /** Our peak memory by that peer's. */
   memoryRatio: number;
   best: Figures;
 }
 
-/** Compares ours with the fastest of the peer's settings. */
-export function compare(ours: Figures, peers: readonly Figures[]): Comparison | null {
-  if (peers.length === 0) return null;
-  const best = peers.reduce((one, other) => (other.pairsPerSecond > one.pairsPerSecond ? other : one));
-  return { best, ratio: ours.pairsPerSecond / best.pairsPerSecond, memoryRatio: ours.peakBytes / best.peakBytes };
+/** The pair with the fastest of the peer's settings. */
+export function bestPair(pairs: readonly Pair[]): Pair {
+  const speed = ({ peer }: Pair): number => peer?.pairsPerSecond ?? 0;
+  return pairs.reduce((one, other) => (speed(other) > speed(one) ? other : one));
+}
+
+/** Compares ours with the fastest of the peer's settings, by what was measured beside it. */
+export function compare(pairs: readonly Pair[]): Comparison | null {
+  const { ours, peer } = bestPair(pairs);
+  if (!peer) return null;
+  return { best: peer, ratio: ours.pairsPerSecond / peer.pairsPerSecond, memoryRatio: ours.peakBytes / peer.peakBytes };
 }

@@ -1,7 +1,7 @@
 import { availableParallelism, cpus, loadavg } from "node:os";
-import { compare, figuresOf, type Comparison, type Figures, type Measured } from "./figures";
+import type { Alternation } from "./alternate";
+import { bestPair, compare, figuresOf, type Comparison, type Figures, type Pair } from "./figures";
 import type { BenchPrecision, PeerName } from "./options";
-import type { Ready } from "./side";
 
 /** One cell of the table: what was measured at one batch size and precision. */
 export interface Cell {
@@ -11,11 +11,8 @@ export interface Cell {
   batches: number;
   /** Tokens of each timed step. */
   tokens: number[];
-  /** Ours first, then the peer's settings. */
-  measured: Measured[];
-  ready: Ready[];
-  /** The part of the machine that other processes took. */
-  others: number;
+  /** Ours beside each of the peer's settings; ours comes first in each. */
+  runs: Alternation[];
 }
 
 export interface Outcome {
@@ -26,16 +23,18 @@ export interface Outcome {
 
 interface CellResult {
   cell: Cell;
-  ours: Figures;
-  peers: Figures[];
+  pairs: Pair[];
   comparison: Comparison | null;
 }
 
 /** Prints the table and the JSON line. */
 export function report(outcome: Outcome, print: (line: string) => void = console.log): void {
   const results = outcome.cells.map((cell): CellResult => {
-    const [ours, ...peers] = cell.measured.map((measured) => figuresOf(measured, cell.batch, cell.tokens));
-    return { cell, ours: ours!, peers, comparison: compare(ours!, peers) };
+    const pairs = cell.runs.map(({ measured }): Pair => {
+      const [ours, peer] = measured.map((each) => figuresOf(each, cell.batch, cell.tokens));
+      return { ours: ours!, peer: peer ?? null };
+    });
+    return { cell, pairs, comparison: compare(pairs) };
   });
   for (const line of tableLines(results)) print(line);
   print(machineLine(outcome));
@@ -45,19 +44,23 @@ export function report(outcome: Outcome, print: (line: string) => void = console
 const HEADINGS = ["batch", "side", "setting", "pairs/s", "tokens/s", "s/step", "± %", "CPU s", "peak GB", "loss", "ratio", "memory"];
 
 function tableLines(results: readonly CellResult[]): string[] {
-  const rows = results.flatMap(({ cell, ours, peers, comparison }) => [ours, ...peers].map((figures) => [
-    String(cell.batch), figures.side, figures.setting, figures.pairsPerSecond.toFixed(2), figures.tokensPerSecond.toFixed(0), figures.medianSeconds.toFixed(3),
+  const line = (batch: number, figures: Figures, comparison: Comparison | null): string[] => [
+    String(batch), figures.side, figures.setting, figures.pairsPerSecond.toFixed(2), figures.tokensPerSecond.toFixed(0), figures.medianSeconds.toFixed(3),
     (figures.spread * 100).toFixed(1), figures.cpuSecondsPerStep.toFixed(2), (figures.peakBytes / 1e9).toFixed(2), figures.loss.toFixed(4),
-    figures === ours && comparison ? comparison.ratio.toFixed(2) : "", figures === ours && comparison ? comparison.memoryRatio.toFixed(2) : "",
-  ]));
+    comparison?.ratio.toFixed(2) ?? "", comparison?.memoryRatio.toFixed(2) ?? "",
+  ];
+  const rows = results.flatMap(({ cell, pairs }) => pairs.flatMap((pair) =>
+    [line(cell.batch, pair.ours, compare([pair])), ...(pair.peer ? [line(cell.batch, pair.peer, null)] : [])]));
   const widths = HEADINGS.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]!.length)));
   const isText = (column: number): boolean => column === 1 || column === 2;
   const format = (row: string[]): string => row.map((text, i) => (isText(i) ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join("  ").trimEnd();
   return [format(HEADINGS), ...rows.map(format)];
 }
 
+const othersOf = (cells: readonly Cell[]): number => Math.max(...cells.flatMap(({ runs }) => runs.map((run) => run.others)));
+
 function machineLine({ cells }: Outcome): string {
-  const others = Math.max(...cells.map((cell) => cell.others));
+  const others = othersOf(cells);
   return `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; load average ${loadavg()[0]!.toFixed(1)}, other processes took ${(others * 100).toFixed(1)} % of the machine: not busy.`;
 }
 
@@ -76,9 +79,9 @@ export function summary(outcome: Outcome, results: readonly CellResult[]): objec
   const last = results.at(-1)!;
   return {
     bench: "dpo", peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
-    busy: false, others: rounded(Math.max(...outcome.cells.map((cell) => cell.others))), versions: Object.assign({}, ...last.cell.ready.map((ready) => ready.versions)),
-    cells: results.map(({ cell, ours, peers, comparison }) => ({
-      batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.tokens.length, batches: cell.batches, ours: plain(ours), peers: peers.map(plain),
+    busy: false, others: rounded(othersOf(outcome.cells)), versions: Object.assign({}, ...last.cell.runs.flatMap(({ ready }) => ready.map(({ versions }) => versions))),
+    cells: results.map(({ cell, pairs, comparison }) => ({
+      batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.tokens.length, batches: cell.batches, ours: plain(bestPair(pairs).ours), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer)] : [])),
     })),
   };
 }

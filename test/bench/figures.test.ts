@@ -29,16 +29,19 @@ test("the ratio is against the peer's fastest setting, and the memory ratio agai
   const ours = of(side("alignlab", "bfloat16", [1, 1], 3e9));
   const slowButSmall = of(side("trl", "bfloat16 weights", [4, 4], 2e9));
   const fast = of(side("trl", "bfloat16 autocast", [3, 3], 4e9));
-  const { ratio, memoryRatio, best } = compare(ours, [slowButSmall, fast])!;
+  const oursBesideSlow = of(side("alignlab", "bfloat16", [2, 2], 9e9));
+  const { ratio, memoryRatio, best } = compare([{ ours: oursBesideSlow, peer: slowButSmall }, { ours, peer: fast }])!;
   assert.equal(best.setting, "bfloat16 autocast");
   assert.equal(ratio, 3);
   assert.equal(memoryRatio, 0.75);
-  assert.equal(compare(ours, []), null);
+  assert.equal(compare([{ ours, peer: null }]), null);
 });
 
 function cell(batch: number, precision: "float32" | "bfloat16", ours: number, peers: Record<string, number>): Cell {
-  const measured = [side("alignlab", precision, [ours, ours], 2e9), ...Object.entries(peers).map(([setting, seconds]) => side("trl", setting, [seconds, seconds], 4e9))];
-  return { batch, precision, batches: 2, tokens: [100, 100], measured, ready: measured.map(() => ({ threads: 2, versions: {} })), others: 0.01 };
+  const mine = (): Measured => side("alignlab", precision, [ours, ours], 2e9);
+  const pairs = Object.entries(peers).map(([setting, seconds]) => [mine(), side("trl", setting, [seconds, seconds], 4e9)]);
+  const runs = (pairs.length > 0 ? pairs : [[mine()]]).map((measured) => ({ measured, ready: measured.map(() => ({ threads: 2, versions: {} })), others: 0.01, timedSeconds: 10 }));
+  return { batch, precision, batches: 2, tokens: [100, 100], runs };
 }
 
 function printed(cells: Cell[], peer: "trl" | "none" = "trl"): string[] {
@@ -66,8 +69,9 @@ test("without a peer there is no ratio", () => {
 
 test("the table has a row for each side", () => {
   const lines = printed([cell(8, "bfloat16", 1, { "bfloat16 autocast": 3, "bfloat16 weights": 2.5 })]);
-  assert.match(lines[1]!, /^ *8 +alignlab +bfloat16 +8\.00 .* 2\.50 +0\.50$/);
+  assert.match(lines[1]!, /^ *8 +alignlab +bfloat16 +8\.00 .* 3\.00 +0\.50$/);
   assert.match(lines[2]!, /trl +bfloat16 autocast +2\.67/);
-  assert.match(lines[3]!, /trl +bfloat16 weights +3\.20/);
-  assert.match(lines[4]!, /not busy/);
+  assert.match(lines[3]!, /^ *8 +alignlab +bfloat16 +8\.00 .* 2\.50 +0\.50$/);
+  assert.match(lines[4]!, /trl +bfloat16 weights +3\.20/);
+  assert.match(lines[5]!, /not busy/);
 });

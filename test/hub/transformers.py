@@ -1,4 +1,4 @@
-"""Loads a model folder with transformers and writes what it computes: transformers.py FOLDER PROMPTS.json OUT"""
+"""Loads two model folders with transformers and writes what the first one computes: transformers.py FOLDER OTHER PROMPTS.json OUT"""
 
 import json
 import sys
@@ -9,7 +9,7 @@ sys.path.pop(0)
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-folder, prompts_file, out = sys.argv[1:]
+folder, other, prompts_file, out = sys.argv[1:]
 with open(prompts_file, encoding="utf-8") as file:
     prompts = json.load(file)
 tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -22,4 +22,7 @@ for i, prompt in enumerate(prompts):
         logits = model(input_ids=torch.tensor([ids])).logits[0]
     logits.float().numpy().tofile(f"{out}/{i}.f32")
     results.append({"chat": chat, "ids": ids})
-print(json.dumps({"dtype": str(model.dtype), "class": type(model).__name__, "parameters": model.num_parameters(), "results": results}))
+other_model = AutoModelForCausalLM.from_pretrained(other)
+norms = [float(each.model.norm.weight.float().mean()) for each in (model, other_model)]
+about = [{"dtype": str(each.dtype), "class": type(each).__name__, "parameters": each.num_parameters()} for each in (model, other_model)]
+print(json.dumps({"about": about, "norms": norms, "results": results}))
