@@ -17,6 +17,8 @@ const POSTED = 4;
 
 /** How long a main thread that spins is left to end by itself after one press, in probes of `probeMs`. */
 const patience = 10;
+/** The same after another press. */
+const impatience = 2;
 const probeMs = 300;
 
 const counters = new Int32Array(workerData.counters);
@@ -67,9 +69,12 @@ async function breakMainThread() {
     }
     await probe(session);
     if (taken()) break;
+    if (Atomics.load(counters, KERNEL) > 0) {
+      probes = 0;
+      continue;
+    }
     const presses = Atomics.load(counters, PRESSED) - before;
-    if (probes < patience && presses < 2) continue;
-    if (Atomics.load(counters, KERNEL) > 0) continue;
+    if (probes < (presses < 2 ? patience : impatience)) continue;
     // The first lasts until the second is posted (interrupt.ts), so that no JavaScript runs between them.
     Atomics.store(counters, POSTED, 0);
     session.post("Runtime.evaluate", { expression: 'globalThis[Symbol.for("alignlab.unwind")]()' });

@@ -6,6 +6,9 @@ const { join } = require("node:path");
 const loadNatively = Module._extensions[".js"];
 // Loaded before tsx puts its hooks in place: through them TypeScript's ten megabytes take three times as long.
 Module.createRequire(require.resolve("tslab"))("@tslab/typescript-for-tslab");
+const esbuild = `@esbuild/${process.platform}-${process.arch}/bin/esbuild`;
+process.env.ALIGNLAB_ESBUILD = Module.createRequire(Module.createRequire(require.resolve("tsx")).resolve("esbuild")).resolve(esbuild);
+process.env.ESBUILD_BINARY_PATH = join(__dirname, "esbuild.sh");
 process.env.TSX_TSCONFIG_PATH = join(__dirname, "..", "tsconfig.json");
 require("tsx/cjs");
 

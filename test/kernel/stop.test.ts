@@ -120,7 +120,7 @@ test("an import that was stopped half-way can be done again", async () => {
   const cell = `import { done } from ${JSON.stringify(relative(here, file).replace(/\.ts$/, ""))}; done`;
   writeFileSync(file, `export const done: string = "no"; console.log("go"); for (;;) {}`);
   const ran = await notebook.run(cell, onceGoing);
-  assert.equal(ran.reply?.ename, "StopError");
+  assert.equal(ran.reply?.ename, "StopError", errorText(ran.outputs));
   writeFileSync(file, `export const done: string = "yes"`);
   assert.equal(await notebook.value(cell), "yes");
   rmSync(folder, { recursive: true });
