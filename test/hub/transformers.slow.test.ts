@@ -11,7 +11,7 @@ import { inTemporaryFolder } from "./python";
 // What a saved model is worth outside: Python's transformers loads it, splits text alike and computes the same logits.
 
 const PROMPTS = ["What is the capital of France?", "Escribe un haiku sobre el otoño 🍂", "if (x < 10) {\n\treturn `${x}`;\n}"];
-const MAKE = "The peers' Python is not there; `npm run bench -- dpo` makes it (.venv-peer, 4.6 GB). Under CI=true this test makes it itself.";
+const MAKE = "The peers' Python is not there; `npm run bench -- dpo` makes it (.venv-peer, 4.6 GB).";
 
 interface FromPython {
   about: { dtype: string; class: string; parameters: number }[];
@@ -55,9 +55,9 @@ async function logitsOf({ model }: LoadedModel, ids: number[]): Promise<Float32A
 }
 
 test("Python's transformers loads a saved model, and gives the same ids and logits", async (context) => {
-  const { ensurePeer, peerPaths, peerReady } = await import("../../bench/peerVenv.mjs");
-  if (!peerReady() && process.env.CI !== "true") return context.skip(MAKE);
-  const python = peerReady() ? peerPaths().python : await ensurePeer();
+  const { peerPaths, peerReady } = await import("../../bench/peerVenv.mjs");
+  if (!peerReady()) return context.skip(MAKE);
+  const { python } = peerPaths();
   const loaded = await loadModel(PACKAGED_MODEL);
   nudge(loaded);
   await inTemporaryFolder(async (dir) => {
