@@ -52,6 +52,7 @@ test("a person runs 01 in JupyterLab: live chart, plotly charts, Stop, the next 
       const training = cellWith(page, "await trainer.train()");
       const after = cellWith(page, "historyFrame(trainer.state.logHistory)");
 
+      await shot(page, "opened");
       await page.locator(".lm-MenuBar-itemLabel", { hasText: /^Run$/ }).click();
       await page.locator(".lm-Menu-itemLabel", { hasText: /^Run All Cells$/ }).click();
       await sawLiveChartChange(page, training);

@@ -28,7 +28,8 @@ export async function startLab(environment: NodeJS.ProcessEnv = {}): Promise<Lab
     async open(page, path) {
       await page.goto(`${url}lab/tree/${path}?token=${token}&reset`, { timeout: 120_000 });
       await page.waitForSelector(".jp-Notebook .jp-Cell", { timeout: 120_000 });
-      await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 120_000 });
+      // The status bar names the kernel only once it is connected; before that, menu entries do nothing.
+      await page.getByText("TypeScript (Alignlab) | Idle").waitFor({ timeout: 180_000 });
     },
     async close() {
       await settings("{}").catch(() => undefined);
