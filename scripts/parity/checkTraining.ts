@@ -26,7 +26,7 @@ interface LossAndGradients {
 }
 
 /** DPO's loss, reward margins and gradients over all rows, gathered a few pairs at a time. */
-export class GradientRun {
+class GradientRun {
   private readonly step;
   private readonly parts: { tensors: PairTensors; reference: Tensor1D[] }[];
 
@@ -67,9 +67,8 @@ export class GradientRun {
       const [loss, margin, ...part] = this.step(...(reference as [Tensor1D, Tensor1D]), ...(pairTensorList(tensors) as Tensor1D[])) as Tensor[];
       losses.push(...(await loss!.data()));
       margins.push(...(await margin!.data()));
-      const sums = gradients.length === 0 ? part : part.map((gradient, i) => tf.add(gradients[i]!, gradient));
-      tf.dispose([loss!, margin!, ...(gradients.length === 0 ? [] : [...part, ...gradients])]);
-      gradients = sums;
+      gradients = gradients.length === 0 ? part : part.map((gradient, i) => addAndFree(gradients[i]!, gradient));
+      tf.dispose([loss!, margin!]);
     }
     const loss = losses.reduce((a, b) => a + b, 0) / this.rows.length;
     return { loss, margins, norm: tf.tidy(() => globalNorm(gradients)), gradients };
@@ -79,6 +78,13 @@ export class GradientRun {
     this.step.dispose();
     for (const { tensors, reference } of this.parts) tf.dispose([...Object.values(tensors), ...reference]);
   }
+}
+
+/** One by one: two whole sets of gradients are as large as the model each. */
+function addAndFree(a: Tensor, b: Tensor): Tensor {
+  const sum = tf.add(a, b);
+  tf.dispose([a, b]);
+  return sum;
 }
 
 /** Gradients of DPO's loss. `reference` holds the reference's log-probabilities of every pair. */

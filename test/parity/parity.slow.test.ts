@@ -67,8 +67,8 @@ test("every section of the golden file is met, and every section fails where one
   const file = path.join(folder, "changed.json");
   writeFileSync(file, JSON.stringify(golden));
 
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "scripts/parity.ts", file], { cwd: root, encoding: "utf8" });
-  assert.equal(status, 1, stderr + stdout);
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", "scripts/parity.ts", file], { cwd: root, encoding: "utf8" });
+  assert.equal(status ?? signal, 1, stderr + stdout);
   const totals = JSON.parse(stdout.trim().split("\n").at(-1)!) as Record<string, number>;
   const failures = expected.reduce((sum, { times }) => sum + times, 1);
   assert.equal(totals.failed, failures, stdout);
