@@ -23,6 +23,12 @@ const probeMs = 300;
 
 const counters = new Int32Array(workerData.counters);
 
+function pressed() {
+  Atomics.add(counters, PRESSED, 1);
+  parentPort.postMessage("interrupt");
+  workerData.breaker.postMessage("interrupt");
+}
+
 function sentinel() {
   globalThis.waitForSignal = () => Atomics.wait(counters, NEVER, 0);
   // Registered twice: while the inner wait is renewed the outer one holds the signal, which otherwise would end the process.
@@ -31,9 +37,7 @@ function sentinel() {
       try {
         vm.runInThisContext("waitForSignal()", { breakOnSigint: true });
       } catch {
-        Atomics.add(counters, PRESSED, 1);
-        parentPort.postMessage("interrupt");
-        workerData.breaker.postMessage("interrupt");
+        pressed();
       }
     }
   };
@@ -42,8 +46,7 @@ function sentinel() {
     try {
       vm.runInThisContext("watchSignals()", { breakOnSigint: true });
     } catch {
-      Atomics.add(counters, PRESSED, 1);
-      parentPort.postMessage("interrupt");
+      pressed();
     }
   }
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { MessageChannel, Worker, type TransferListItem } from "node:worker_threads";
 import { StopError } from "../src/engine/host";
-import type { Cell } from "./cell";
+import { currentCell, type Cell } from "./cell";
 
 interface AsyncWrap {
   clearAsyncIdStack(): void;
@@ -33,14 +33,15 @@ function asyncWrap(): AsyncWrap | undefined {
 }
 
 /**
- * Run by the breaker on the main thread just before it ends what runs there: the record of nested callbacks must be
- * emptied, as Node itself does after an uncaught exception, or Node takes the abrupt end for corruption and aborts.
+ * Run by the breaker on the main thread just before it ends what runs there. Node takes the abrupt end for corruption
+ * and aborts if hooks are on and its record of nested callbacks is not empty; Node itself empties it after an uncaught
+ * exception.
  */
-function installUnwind(counters: Int32Array): void {
-  const wrap = asyncWrap();
+function installUnwind(counters: Int32Array, wrap: AsyncWrap | undefined): void {
   const unwind = () => {
     const end = Date.now() + unwindMs;
     while (Atomics.load(counters, postedCounter) === 0 && Date.now() < end);
+    currentCell.disable();
     wrap?.clearAsyncIdStack();
   };
   Object.defineProperty(globalThis, Symbol.for("alignlab.unwind"), { value: unwind });
@@ -52,6 +53,7 @@ function installUnwind(counters: Int32Array): void {
  */
 export class Interrupter {
   private cell: Cell | undefined;
+  private readonly wrap = asyncWrap();
   private readonly counters = new Int32Array(new SharedArrayBuffer(20));
 
   constructor(private readonly explain: (cell: Cell, text: string) => void) {}
@@ -67,7 +69,7 @@ export class Interrupter {
 
   /** Starts the threads that receive SIGINT; resolves when they do. See guard.cjs. */
   async guard(): Promise<void> {
-    installUnwind(this.counters);
+    installUnwind(this.counters, this.wrap);
     const { port1, port2 } = new MessageChannel();
     const counters = this.counters.buffer;
     const start = (role: string, data: object, transferList: TransferListItem[]) => {
@@ -114,6 +116,8 @@ export class Interrupter {
   }
 
   private terminated(): void {
+    // Again: what ran at the very end may have left its mark, which no one must see when the next cell turns hooks on.
+    this.wrap?.clearAsyncIdStack();
     this.cell?.leave(new StopError("stopped while it computed"));
   }
 

@@ -17,11 +17,13 @@ export class ExecuteQueue {
 
   add(request: Request): void {
     this.waiting.push(request);
-    if (!this.busy) void this.work();
+    if (this.busy) return;
+    this.busy = true;
+    // In a turn of its own: when Stop ends all that is at work in one, the loop that receives requests must not be.
+    void setImmediate().then(() => this.work());
   }
 
   private async work(): Promise<void> {
-    this.busy = true;
     for (let request = this.waiting.shift(); request; request = this.waiting.shift()) {
       const { failed, finish } = await this.run(request);
       const dropped = failed && request.content.stop_on_error !== false ? await this.takeWaiting() : [];
