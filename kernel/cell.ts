@@ -8,7 +8,6 @@ export class Cell {
   private loopsSinceStop = 0;
   /** Whether the code asked for its stop signal, and so can be expected to end by itself. */
   watchesSignal = false;
-  running = true;
   /** Rejected when the cell is left without waiting for its code. */
   readonly left: Promise<never>;
 

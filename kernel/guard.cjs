@@ -7,13 +7,15 @@
 const { parentPort, workerData } = require("node:worker_threads");
 const vm = require("node:vm");
 
-/** Shared counters: never set; presses of Stop; presses that the main thread has taken notice of; kernel code running. */
+/** Shared counters: never set; presses of Stop; presses whose cell has ended; kernel code running. */
 const NEVER = 0;
 const PRESSED = 1;
-const TAKEN = 2;
+const DONE = 2;
 const KERNEL = 3;
 /** Set while both messages that end the main thread's work are on their way. */
 const POSTED = 4;
+/** Rises while a stopped cell is still on its way to its end and the event loop turns. */
+const BEAT = 5;
 
 /** How long a main thread that spins is left to end by itself after one press, in probes of `probeMs`. */
 const patience = 10;
@@ -52,7 +54,7 @@ function sentinel() {
 }
 
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-const taken = () => Atomics.load(counters, TAKEN) === Atomics.load(counters, PRESSED);
+const done = () => Atomics.load(counters, DONE) === Atomics.load(counters, PRESSED);
 
 /** Resolves when the main thread runs JavaScript: at once if it spins, at its end if it is in a native call. */
 function probe(session) {
@@ -62,17 +64,20 @@ function probe(session) {
 async function breakMainThread() {
   const { Session } = require("node:inspector");
   let session;
-  const before = Atomics.load(counters, TAKEN);
+  let before = Atomics.load(counters, DONE);
+  let beat = Atomics.load(counters, BEAT);
   for (let probes = 1; ; probes++) {
     await sleep(probeMs);
-    if (taken()) break;
+    if (done()) break;
     if (!session) {
       session = new Session();
       session.connectToMainThread();
     }
     await probe(session);
-    if (taken()) break;
-    if (Atomics.load(counters, KERNEL) > 0) {
+    if (done()) break;
+    const lastBeat = beat;
+    beat = Atomics.load(counters, BEAT);
+    if (Atomics.load(counters, KERNEL) > 0 || beat !== lastBeat) {
       probes = 0;
       continue;
     }
@@ -85,6 +90,7 @@ async function breakMainThread() {
     Atomics.store(counters, POSTED, 1);
     await ended;
     parentPort.postMessage("terminated");
+    before = Atomics.load(counters, PRESSED) - 1;
     probes = 0;
   }
   session?.disconnect();

@@ -8,9 +8,12 @@ interface AsyncWrap {
 }
 
 const pressedCounter = 1;
-const takenCounter = 2;
+const doneCounter = 2;
 const kernelCounter = 3;
 const postedCounter = 4;
+const beatCounter = 5;
+/** Shorter than the breaker's probes. */
+const beatMs = 100;
 /** Longer than the breaker can take between its two messages, see guard.cjs. */
 const unwindMs = 5000;
 /** How long a cell may take to end after Stop before it says how to leave it. */
@@ -53,8 +56,9 @@ function installUnwind(counters: Int32Array, wrap: AsyncWrap | undefined): void 
  */
 export class Interrupter {
   private cell: Cell | undefined;
+  private beating: NodeJS.Timeout | undefined;
   private readonly wrap = asyncWrap();
-  private readonly counters = new Int32Array(new SharedArrayBuffer(20));
+  private readonly counters = new Int32Array(new SharedArrayBuffer(24));
 
   constructor(private readonly explain: (cell: Cell, text: string) => void) {}
 
@@ -62,9 +66,16 @@ export class Interrupter {
     this.cell = cell;
   }
 
+  /** The cell has ended and its reply is sent. */
   exit(cell: Cell): void {
-    cell.running = false;
     if (this.cell === cell) this.cell = undefined;
+    clearInterval(this.beating);
+    this.beating = undefined;
+    this.noteDone();
+  }
+
+  private noteDone(): void {
+    Atomics.store(this.counters, doneCounter, Atomics.load(this.counters, pressedCounter));
   }
 
   /** Starts the threads that receive SIGINT; resolves when they do. See guard.cjs. */
@@ -103,9 +114,9 @@ export class Interrupter {
   }
 
   interrupt(): void {
-    Atomics.store(this.counters, takenCounter, Atomics.load(this.counters, pressedCounter));
     const cell = this.cell;
-    if (!cell) return;
+    if (!cell) return this.noteDone();
+    this.beating ??= setInterval(() => void Atomics.add(this.counters, beatCounter, 1), beatMs);
     if (cell.signal.aborted) {
       cell.leave(new StopError("stopped: the cell was left before its code had ended"));
       return;
@@ -122,6 +133,6 @@ export class Interrupter {
   }
 
   private explainWait(cell: Cell): void {
-    if (cell.running) this.explain(cell, "Stop: waiting for the running step to end. Press Stop again to leave the cell at once.\n");
+    if (cell === this.cell) this.explain(cell, "Stop: waiting for the running step to end. Press Stop again to leave the cell at once.\n");
   }
 }

@@ -111,6 +111,7 @@ export class Server {
       publisher.flush();
       wire.reply(request, "execute_reply", reply);
       this.status("idle", request);
+      this.parts.interrupter.exit(cell);
     };
     return { failed: error !== undefined, finish };
   }
@@ -128,7 +129,6 @@ export class Server {
     } catch (thrown) {
       return report(thrown, code, cell.count, root);
     } finally {
-      interrupter.exit(cell);
       this.running = undefined;
     }
   }
