@@ -1,22 +1,35 @@
 import { availableParallelism } from "node:os";
-import { moment, othersShare } from "./busy";
-import type { Measured } from "./figures";
+import { BUSY_ABOVE, moment, othersShare } from "./busy";
+import type { Measured, Step } from "./figures";
 import type { Ready, Side } from "./side";
 
 export interface Alternation {
   measured: Measured[];
   ready: Ready[];
-  /** The part of the machine that other processes took while steps were timed. */
+  /** The most of the machine that other processes took in a round that counts. */
   others: number;
-  timedSeconds: number;
+  /** Rounds that were measured again, because other processes took too much of the machine. */
+  disturbed: number;
+}
+
+/** Thrown when the machine was seldom quiet. */
+export class DisturbedError extends Error {
+  constructor(
+    /** The part of the machine that other processes took in the rounds that did not count, on average. */
+    readonly others: number,
+    readonly disturbed: number,
+  ) {
+    super(`${disturbed} rounds were disturbed`);
+  }
 }
 
 /**
  * Measures several sides in turn: each is loaded and warmed up by itself, then they step one after the other, A B A B,
- * while the others idle.
- * @param warmUp steps of each side that are not timed @param timed steps that are
+ * while the others idle. A round in which other processes took too much of the machine is measured again.
+ * @param warmUp steps of each side that are not timed @param timed rounds that count
+ * @throws DisturbedError when more rounds than should count were disturbed
  */
-export async function alternate(sides: readonly Side[], warmUp: number, timed: number, onProgress: (text: string) => void): Promise<Alternation> {
+export async function alternate(sides: readonly Side[], warmUp: number, timed: number, onProgress: (text: string) => void, watch: Watch = watchOthers): Promise<Alternation> {
   try {
     const ready: Ready[] = [];
     for (const side of sides) {
@@ -27,20 +40,33 @@ export async function alternate(sides: readonly Side[], warmUp: number, timed: n
         await side.step();
       }
     }
-    const ownSeconds = (): number => sides.reduce((sum, side) => sum + side.cpuSeconds, process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6);
-    const from = moment();
-    const own = ownSeconds();
     const measured: Measured[] = sides.map(({ name, setting }) => ({ side: name, setting, steps: [], peakBytes: 0 }));
-    for (let i = 0; i < timed; i++) {
-      onProgress(`timed step ${i + 1} of ${timed}`);
-      for (const [s, side] of sides.entries()) measured[s]!.steps.push(await side.step());
+    const quiet: number[] = [];
+    const loud: number[] = [];
+    for (let round = 0; quiet.length < timed; round++) {
+      onProgress(`timed step ${quiet.length + 1} of ${timed}`);
+      const othersSince = watch(sides);
+      const steps: Step[] = [];
+      for (const side of sides) steps.push({ ...(await side.step()), round });
+      const others = othersSince();
+      (others > BUSY_ABOVE ? loud : quiet).push(others);
+      if (loud.length > timed) throw new DisturbedError(loud.reduce((a, b) => a + b) / loud.length, loud.length);
+      if (others <= BUSY_ABOVE) steps.forEach((step, s) => measured[s]!.steps.push(step));
     }
-    const to = moment();
-    const others = othersShare(from, to, ownSeconds() - own, availableParallelism());
     sides.forEach((side, s) => (measured[s]!.peakBytes = side.peakBytes));
     for (const side of sides) await side.end();
-    return { measured, ready, others, timedSeconds: to.at - from.at };
+    return { measured, ready, others: Math.max(...quiet), disturbed: loud.length };
   } finally {
     for (const side of sides) side.kill();
   }
 }
+
+/** Begins to watch the machine; what it returns tells the part that processes other than the sides have taken since. */
+export type Watch = (sides: readonly Side[]) => () => number;
+
+const watchOthers: Watch = (sides) => {
+  const ownSeconds = (): number => sides.reduce((sum, side) => sum + side.cpuSeconds, (process.cpuUsage().user + process.cpuUsage().system) / 1e6);
+  const from = moment();
+  const own = ownSeconds();
+  return () => othersShare(from, moment(), ownSeconds() - own, availableParallelism());
+};

@@ -7,7 +7,7 @@ import { packedLength } from "../src/tokens/packing";
 import { tokenizeRows, type TokenizedRow } from "../src/tokens/preference";
 import { Tokenizer } from "../src/tokens/tokenizer";
 import type { PreferenceRow } from "../src/data/preference";
-import { alternate, type Alternation } from "./alternate";
+import { alternate, DisturbedError, type Alternation } from "./alternate";
 import { BUSY_ABOVE, describeLoad, othersNow } from "./busy";
 import { peerCheckpoint } from "./checkpoint";
 import { tooBusy } from "./failure";
@@ -31,6 +31,7 @@ const usage = `npm run bench -- dpo [options]
 DPO training steps of the packaged model: padding or packing, forward, backward, clipping, AdamW. Every side is a process of
 its own with the same weights, rows, order, batches and threads; reference log-probabilities are computed beforehand.
 After one pass over all batches as warm-up, ${TIMED_STEPS.cell} steps of each side are timed in turn, ${TIMED_STEPS.all} when one batch size and precision is asked for.
+A round in which other processes take more than ${BUSY_ABOVE * 100} % of the machine is measured again; when more are than count, nothing is reported.
 
   --rows FILE             [{"prompt": …, "chosen": …, "rejected": …}, …]; default: the first 64 rows of data/human-like
   --batch N               pairs in a batch; default: 4, then 8
@@ -60,8 +61,7 @@ async function runDpo(options: DpoOptions): Promise<void> {
     const tokenized = texts.map((part) => tokenizeRows(part, tokenizer, { maxPromptLength: null }));
     for (const precision of options.precisions) {
       const runs = await measure({ precision, timed, texts, tokenized }, options.peer, peer);
-      const tokens = Array.from({ length: timed }, (_, i) => tokensOf(tokenized[i % tokenized.length]!));
-      cells.push({ batch, precision, batches: texts.length, tokens, runs });
+      cells.push({ batch, precision, timed, tokens: tokenized.map(tokensOf), runs });
     }
   }
   report({ peer: options.peer, rows: rows.length, cells });
@@ -100,10 +100,10 @@ async function measure({ precision, timed, texts, tokenized }: CellPlan, peerNam
     for (const setting of peer ? PEER_SETTINGS[precision] : [null]) {
       const sides = [ourSide(precision, jobFile(precision))];
       if (peer && setting) sides.push(peerSide(peerName, setting, peer.python, jobFile(setting), folder));
-      const run = await alternate(sides, texts.length, timed, progress(`batch ${texts[0]!.length}, ${precision}`));
-      if (run.others > BUSY_ABOVE) throw busyMessage(run.others);
-      runs.push(run);
+      runs.push(await alternate(sides, texts.length, timed, progress(`batch ${texts[0]!.length}, ${precision}`)));
     }
+  } catch (error) {
+    throw error instanceof DisturbedError ? busyMessage(error.others) : error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

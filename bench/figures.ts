@@ -1,5 +1,7 @@
 /** What one timed step of one side took. */
 export interface Step {
+  /** Its number among all rounds after the warm-up, from 0: which batch it was. */
+  round: number;
   seconds: number;
   cpuSeconds: number;
   loss: number;
@@ -42,14 +44,14 @@ export function quantile(values: readonly number[], q: number): number {
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 /**
- * @param tokens of each timed step's batch: prompt and both answers of every pair, counted once each
+ * @param tokens of each batch in turn: prompt and both answers of every pair, counted once each
  */
 export function figuresOf({ side, setting, steps, peakBytes }: Measured, batch: number, tokens: readonly number[]): Figures {
   const seconds = steps.map((step) => step.seconds);
   return {
     side, setting, peakBytes,
     pairsPerSecond: batch / median(seconds),
-    tokensPerSecond: median(steps.map((step, i) => tokens[i]! / step.seconds)),
+    tokensPerSecond: median(steps.map((step) => tokens[step.round % tokens.length]! / step.seconds)),
     medianSeconds: median(seconds),
     spread: (quantile(seconds, 0.75) - quantile(seconds, 0.25)) / 2 / median(seconds),
     cpuSecondsPerStep: median(steps.map((step) => step.cpuSeconds)),

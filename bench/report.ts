@@ -7,9 +7,9 @@ import type { BenchPrecision, PeerName } from "./options";
 export interface Cell {
   batch: number;
   precision: BenchPrecision;
-  /** Different batches that were stepped through in turn. */
-  batches: number;
-  /** Tokens of each timed step. */
+  /** Steps that count, of each side. */
+  timed: number;
+  /** Tokens of each batch; they are stepped through in turn. */
   tokens: number[];
   /** Ours beside each of the peer's settings; ours comes first in each. */
   runs: Alternation[];
@@ -59,9 +59,13 @@ function tableLines(results: readonly CellResult[]): string[] {
 
 const othersOf = (cells: readonly Cell[]): number => Math.max(...cells.flatMap(({ runs }) => runs.map((run) => run.others)));
 
+const disturbedOf = (cells: readonly Cell[]): number => cells.flatMap(({ runs }) => runs).reduce((sum, { disturbed }) => sum + disturbed, 0);
+
 function machineLine({ cells }: Outcome): string {
   const others = othersOf(cells);
-  return `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; load average ${loadavg()[0]!.toFixed(1)}, other processes took ${(others * 100).toFixed(1)} % of the machine: not busy.`;
+  const disturbed = disturbedOf(cells);
+  return `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; load average ${loadavg()[0]!.toFixed(1)}, other processes took at most ${(others * 100).toFixed(1)} % of the machine: not busy` +
+    (disturbed > 0 ? ` (${disturbed} disturbed rounds were measured again).` : ".");
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(5));
@@ -81,7 +85,7 @@ export function summary(outcome: Outcome, results: readonly CellResult[]): objec
     bench: "dpo", peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
     busy: false, others: rounded(othersOf(outcome.cells)), versions: Object.assign({}, ...last.cell.runs.flatMap(({ ready }) => ready.map(({ versions }) => versions))),
     cells: results.map(({ cell, pairs, comparison }) => ({
-      batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.tokens.length, batches: cell.batches, ours: plain(bestPair(pairs).ours), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer)] : [])),
+      batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.timed, batches: cell.tokens.length, disturbed: disturbedOf([cell]), ours: plain(bestPair(pairs).ours), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer)] : [])),
     })),
   };
 }

@@ -45,7 +45,7 @@ export class Side {
   }
 
   /** Lets the side take its next step. */
-  async step(): Promise<Step> {
+  async step(): Promise<Omit<Step, "round">> {
     const pid = this.child.pid!;
     const cpu = processSeconds(pid);
     const from = performance.now();

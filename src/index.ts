@@ -30,7 +30,9 @@ export { loadModel, saveModel, type LoadedModel, type SaveOptions } from "./mode
 
 export { dpoLoss } from "./loss/dpo";
 export { getLogProb, tokenLogps } from "./loss/logps";
-export { preferenceLoss, supportedLosses, type LossType, type PreferenceLossOptions } from "./loss/preference";
+export { supportedDivergences, type DivergenceType } from "./loss/divergence";
+export type { PairLogps } from "./loss/pair";
+export { lossNeedsLengths, pairLosses, preferenceLoss, supportedLosses, type LossType, type PreferenceLossOptions } from "./loss/preference";
 export { rewardMetrics, type RewardMetrics } from "./loss/rewards";
 
 export { generate, type FinishReason, type Generated } from "./generate/generate";

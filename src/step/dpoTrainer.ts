@@ -1,7 +1,6 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import type { PreferenceRow } from "../data/preference";
 import { tf } from "../engine/backend";
-import { stopSignal } from "../engine/host";
 import { lossNeedsLengths, preferenceLoss, type PreferenceLossOptions } from "../loss/preference";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import { rewardMetrics, type RewardMetrics } from "../loss/rewards";
@@ -65,7 +64,7 @@ export class DPOTrainer {
     this.trainRows = tokenize(options.trainDataset);
     this.evalRows = tokenize(options.evalDataset ?? []);
     this.checkLengths();
-    this.reference = new Reference(options.model, options.refModel, [...this.trainRows, ...this.evalRows], this.args.precision, this.padTokenId);
+    this.reference = new Reference(options.model, options.refModel, () => this.firstBatches(), this.args.precision, this.padTokenId);
     const metricsOf = this.lossFunction();
     this.evaluation = jit((...tensors: Tensor[]) => {
       const { loss, metrics } = metricsOf(tensors);
@@ -77,7 +76,7 @@ export class DPOTrainer {
       prepare: (rows) => this.prepare(rows.map((row) => this.trainRows[row]!)),
       loss: metricsOf,
       metricNames: METRICS,
-      ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(this.evalRows, signal) } : {}),
+      ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
       save: (path, state) => saveCheckpoint(path, options, this.args, state),
     }, this.args, options.callbacks ?? []);
   }
@@ -131,9 +130,21 @@ export class DPOTrainer {
     };
   }
 
+  /** Where each row's reference log-probabilities are computed. */
+  private firstBatches(): TokenizedRow[][] {
+    return [...this.loop.firstBatches().map((rows) => rows.map((row) => this.trainRows[row]!)), ...this.evalBatches()];
+  }
+
+  /** The evaluation rows in batches of like length. */
+  private evalBatches(): TokenizedRow[][] {
+    const size = this.args.perDeviceEvalBatchSize;
+    const byLength = [...this.evalRows].sort((a, b) => packedLength(a) - packedLength(b));
+    return Array.from({ length: Math.ceil(byLength.length / size) }, (_, i) => byLength.slice(i * size, (i + 1) * size));
+  }
+
   /** Computes and keeps the reference log-probabilities of all rows now, rather than batch by batch while training. */
   async precomputeReference(onProgress?: (done: number, total: number) => void): Promise<void> {
-    await this.reference.precompute(this.args.perDeviceTrainBatchSize, onProgress);
+    await this.reference.precompute(onProgress);
   }
 
   /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. */
@@ -155,20 +166,17 @@ export class DPOTrainer {
     return this.loop.evaluate();
   }
 
-  private async measure(rows: readonly TokenizedRow[], signal: AbortSignal = stopSignal()): Promise<Record<string, number> | null> {
-    const size = this.args.perDeviceEvalBatchSize;
-    const byLength = [...rows].sort((a, b) => packedLength(a) - packedLength(b));
+  private async measure(signal: AbortSignal): Promise<Record<string, number> | null> {
     const sums = new Float64Array(METRICS.length + 1);
-    for (let start = 0; start < byLength.length; start += size) {
+    for (const batch of this.evalBatches()) {
       if (signal.aborted) return null;
-      const batch = byLength.slice(start, start + size);
       const { tensors } = await this.prepare(batch);
       const result = this.evaluation(...tensors);
       const values = await result.data();
       tf.dispose([result, ...tensors]);
       values.forEach((value, i) => (sums[i]! += value * batch.length));
     }
-    return Object.fromEntries(["loss", ...METRICS].map((name, i) => [name, sums[i]! / rows.length]));
+    return Object.fromEntries(["loss", ...METRICS].map((name, i) => [name, sums[i]! / this.evalRows.length]));
   }
 
   /** Frees the optimiser's state, the compiled functions and the reference copy. The model stays. */

@@ -4,24 +4,29 @@ import { jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import type { LlamaForCausalLM } from "../model/llama";
-import { packedLength, packPairs } from "../tokens/packing";
+import { packPairs } from "../tokens/packing";
 import type { TokenizedRow } from "../tokens/preference";
 import { ReferenceCache, type ReferenceLogps } from "./referenceCache";
 
-/** The frozen π_ref of a run: answers from the cache, computes what is missing. */
+/**
+ * The frozen π_ref of a run. A row's log-probabilities are computed in the batch in which the run first meets it, or read
+ * from an earlier run that met it in the same one. The first loss of a run is then exactly that of policy = reference, in
+ * bfloat16 too, where other shapes would round to other tenths of a nat.
+ */
 export class Reference {
   private readonly cache: ReferenceCache;
+  private readonly known = new Map<TokenizedRow, { chosen: number; rejected: number }>();
   private model: LlamaForCausalLM;
   /** True while the policy itself still serves as the reference. */
   private isPolicy: boolean;
   private ownsModel = false;
   private compiled: JitFunction<Tensor[], Tensor[]> | null = null;
 
-  /** @param rows what the run will ask for: a copy of the policy is made only if one of them is not known yet */
+  /** @param batches those in which the run meets its rows first: a copy of the policy is made only if one is not known yet */
   constructor(
     private readonly policy: LlamaForCausalLM,
     refModel: LlamaForCausalLM | undefined,
-    private readonly rows: readonly TokenizedRow[],
+    private readonly batches: () => readonly TokenizedRow[][],
     private readonly precision: Precision,
     private readonly padTokenId: number,
   ) {
@@ -34,24 +39,43 @@ export class Reference {
   async freeze(): Promise<void> {
     if (!this.isPolicy) return;
     this.isPolicy = false;
-    if (this.rows.every((row) => this.cache.get(ReferenceCache.key(row)))) return;
+    if (this.missing().length === 0) return;
     this.model = await this.policy.clone();
     this.ownsModel = true;
     this.compiled?.dispose();
     this.compiled = null;
   }
 
-  /** log π_ref of both answers of each row; computed in one batch where a row is missing. */
-  async logps(rows: readonly TokenizedRow[]): Promise<ReferenceLogps[]> {
-    const keys = rows.map((row) => ReferenceCache.key(row));
-    if (!keys.every((key) => this.cache.get(key))) {
-      const computed = await this.compute(rows);
-      this.cache.put(keys.flatMap((key, i): [string, ReferenceLogps][] => (this.cache.get(key) ? [] : [[key, computed[i]!]])));
-    }
-    return keys.map((key) => this.cache.get(key)!);
+  /** The batches that neither this run nor an earlier one has computed. */
+  private missing(): TokenizedRow[][] {
+    return this.batches().filter((rows) => !this.recall(rows));
   }
 
-  private async compute(rows: readonly TokenizedRow[]): Promise<ReferenceLogps[]> {
+  /** Whether all rows of a batch are known, from the disk if need be. */
+  private recall(rows: readonly TokenizedRow[]): boolean {
+    if (rows.every((row) => this.known.has(row))) return true;
+    const stored = this.cache.get(rows);
+    if (stored) this.keep(rows, stored);
+    return stored !== undefined;
+  }
+
+  private keep(rows: readonly TokenizedRow[], { chosen, rejected }: ReferenceLogps): void {
+    rows.forEach((row, i) => {
+      if (!this.known.has(row)) this.known.set(row, { chosen: chosen[i]!, rejected: rejected[i]! });
+    });
+  }
+
+  /** log π_ref of both answers of each row, in nats. */
+  async logps(rows: readonly TokenizedRow[]): Promise<{ chosen: number; rejected: number }[]> {
+    if (!this.recall(rows)) {
+      const computed = await this.compute(rows);
+      this.cache.put(rows, computed);
+      this.keep(rows, computed);
+    }
+    return rows.map((row) => this.known.get(row)!);
+  }
+
+  private async compute(rows: readonly TokenizedRow[]): Promise<ReferenceLogps> {
     const { model } = this;
     // The number of pairs is not in the batch's shape, so it travels as the shape of an argument.
     this.compiled ??= jit((count: Tensor, ...tensors: Tensor[]): Tensor[] => {
@@ -62,16 +86,18 @@ export class Reference {
     const outputs = this.compiled(...inputs);
     const [chosen, rejected] = await Promise.all(outputs.map((output) => output.data()));
     tf.dispose([...inputs, ...outputs]);
-    return rows.map((_, i) => ({ chosen: chosen![i]!, rejected: rejected![i]! }));
+    return { chosen: Array.from(chosen!), rejected: Array.from(rejected!) };
   }
 
-  /** Computes every row that is not known yet, those of like length together. */
-  async precompute(batchSize: number, onProgress?: (done: number, total: number) => void): Promise<void> {
-    const missing = this.rows.filter((row) => !this.cache.get(ReferenceCache.key(row)));
-    missing.sort((a, b) => packedLength(a) - packedLength(b));
-    for (let start = 0; start < missing.length; start += batchSize) {
-      await this.logps(missing.slice(start, start + batchSize));
-      onProgress?.(Math.min(start + batchSize, missing.length), missing.length);
+  /** Computes every batch that is not known yet. */
+  async precompute(onProgress?: (done: number, total: number) => void): Promise<void> {
+    const missing = this.missing();
+    const total = missing.flat().length;
+    let done = 0;
+    for (const rows of missing) {
+      await this.logps(rows);
+      done += rows.length;
+      onProgress?.(done, total);
     }
   }
 

@@ -4,16 +4,18 @@ import { join } from "node:path";
 import { cacheDir } from "../hub/cache";
 import type { TokenizedRow } from "../tokens/preference";
 
-/** A reference model's log-probabilities of a pair's answers, in nats. */
+/** A reference model's log-probabilities of a batch's answers, in nats. */
 export interface ReferenceLogps {
-  chosen: number;
-  rejected: number;
+  chosen: number[];
+  rejected: number[];
 }
 
 /**
- * Reference log-probabilities by row, in memory and, for weights that have a fingerprint, on disk. A row's key is the
- * sum of its token ids: it changes with the tokenizer, the data and the lengths that rows are cut to. The file's name
- * carries the weights' fingerprint and the precision.
+ * Reference log-probabilities by batch, in memory and, for weights that have a fingerprint, on disk. A batch's key is
+ * the sum of its rows' token ids: it changes with the tokenizer, the data, the lengths that rows are cut to and the
+ * rows beside each other. The last matters because rounding depends on the shapes that are computed with: a run must
+ * give the same numbers whether or not an earlier one filled the cache. The file's name carries the weights'
+ * fingerprint and the precision.
  */
 export class ReferenceCache {
   private readonly known = new Map<string, ReferenceLogps>();
@@ -33,33 +35,33 @@ export class ReferenceCache {
     for (const line of text.split("\n")) {
       // A line cut short by an interruption is computed again.
       try {
-        const { row, chosen, rejected } = JSON.parse(line) as { row: string } & ReferenceLogps;
-        if (typeof row === "string" && Number.isFinite(chosen) && Number.isFinite(rejected)) this.known.set(row, { chosen, rejected });
+        const { batch, chosen, rejected } = JSON.parse(line) as { batch: string } & ReferenceLogps;
+        if (typeof batch === "string" && areFinite(chosen) && areFinite(rejected)) this.known.set(batch, { chosen, rejected });
       } catch {
         continue;
       }
     }
   }
 
-  static key(row: TokenizedRow): string {
-    return sum(JSON.stringify([row.prompt_input_ids, row.chosen_input_ids, row.rejected_input_ids]));
+  private static key(rows: readonly TokenizedRow[]): string {
+    return sum(JSON.stringify(rows.map((row) => [row.prompt_input_ids, row.chosen_input_ids, row.rejected_input_ids])));
   }
 
-  get(key: string): ReferenceLogps | undefined {
-    return this.known.get(key);
+  get(rows: readonly TokenizedRow[]): ReferenceLogps | undefined {
+    const found = this.known.get(ReferenceCache.key(rows));
+    return found?.chosen.length === rows.length && found.rejected.length === rows.length ? found : undefined;
   }
 
-  put(entries: Iterable<[key: string, logps: ReferenceLogps]>): void {
-    let lines = "";
-    for (const [row, logps] of entries) {
-      this.known.set(row, logps);
-      lines += `${JSON.stringify({ row, ...logps })}\n`;
-    }
-    if (!this.file || lines === "") return;
+  put(rows: readonly TokenizedRow[], logps: ReferenceLogps): void {
+    const batch = ReferenceCache.key(rows);
+    this.known.set(batch, logps);
+    if (!this.file) return;
+    const line = `${JSON.stringify({ batch, ...logps })}\n`;
     mkdirSync(join(this.file, ".."), { recursive: true });
-    appendFileSync(this.file, this.isCut ? `\n${lines}` : lines);
+    appendFileSync(this.file, this.isCut ? `\n${line}` : line);
     this.isCut = false;
   }
 }
 
+const areFinite = (values: unknown): boolean => Array.isArray(values) && values.every((value) => Number.isFinite(value));
 const sum = (text: string): string => createHash("sha256").update(text).digest("hex");

@@ -72,6 +72,18 @@ export class TrainingLoop {
     return plan.slice(0, maxSteps);
   }
 
+  /** The batches, as row numbers, in which the run meets each row that it needs for the first time. */
+  firstBatches(): number[][] {
+    const met = new Set<number>();
+    const first: number[][] = [];
+    for (const step of this.plan) {
+      if (met.size === this.method.lengths.length) break;
+      first.push(...step.filter((rows) => rows.some((row) => !met.has(row))));
+      step.flat().forEach((row) => met.add(row));
+    }
+    return first;
+  }
+
   /** Ends the run after the step that is being computed. */
   stop(): void {
     this.stopRequested = true;

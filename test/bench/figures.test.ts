@@ -4,7 +4,7 @@ import { compare, figuresOf, median, quantile, type Measured } from "../../bench
 import { report, type Cell } from "../../bench/report";
 
 const side = (name: string, setting: string, seconds: number[], peakBytes: number): Measured => ({
-  side: name, setting, peakBytes, steps: seconds.map((each) => ({ seconds: each, cpuSeconds: 2 * each, loss: 0.5 })),
+  side: name, setting, peakBytes, steps: seconds.map((each, round) => ({ round, seconds: each, cpuSeconds: 2 * each, loss: 0.5 })),
 });
 
 test("quantiles lie between neighbours linearly", () => {
@@ -24,6 +24,12 @@ test("figures are medians over the timed steps", () => {
   assert.equal(figures.loss, 0.5);
 });
 
+test("a step's tokens are those of its own batch, also where rounds were left out", () => {
+  const measured = side("alignlab", "float32", [1, 1, 1], 3e9);
+  measured.steps = [1, 3, 5].map((round) => ({ ...measured.steps[0]!, round }));
+  assert.equal(figuresOf(measured, 8, [100, 700]).tokensPerSecond, 700);
+});
+
 test("the ratio is against the peer's fastest setting, and the memory ratio against that setting", () => {
   const of = (measured: Measured) => figuresOf(measured, 4, [100, 100]);
   const ours = of(side("alignlab", "bfloat16", [1, 1], 3e9));
@@ -40,8 +46,8 @@ test("the ratio is against the peer's fastest setting, and the memory ratio agai
 function cell(batch: number, precision: "float32" | "bfloat16", ours: number, peers: Record<string, number>): Cell {
   const mine = (): Measured => side("alignlab", precision, [ours, ours], 2e9);
   const pairs = Object.entries(peers).map(([setting, seconds]) => [mine(), side("trl", setting, [seconds, seconds], 4e9)]);
-  const runs = (pairs.length > 0 ? pairs : [[mine()]]).map((measured) => ({ measured, ready: measured.map(() => ({ threads: 2, versions: {} })), others: 0.01, timedSeconds: 10 }));
-  return { batch, precision, batches: 2, tokens: [100, 100], runs };
+  const runs = (pairs.length > 0 ? pairs : [[mine()]]).map((measured) => ({ measured, ready: measured.map(() => ({ threads: 2, versions: {} })), others: 0.01, disturbed: 1 }));
+  return { batch, precision, timed: 2, tokens: [100, 100], runs };
 }
 
 function printed(cells: Cell[], peer: "trl" | "none" = "trl"): string[] {
@@ -73,5 +79,5 @@ test("the table has a row for each side", () => {
   assert.match(lines[2]!, /trl +bfloat16 autocast +2\.67/);
   assert.match(lines[3]!, /^ *8 +alignlab +bfloat16 +8\.00 .* 2\.50 +0\.50$/);
   assert.match(lines[4]!, /trl +bfloat16 weights +3\.20/);
-  assert.match(lines[5]!, /not busy/);
+  assert.match(lines[5]!, /not busy \(2 disturbed rounds were measured again\)/);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { alternate } from "../../bench/alternate";
+import { alternate, DisturbedError, type Watch } from "../../bench/alternate";
 import { BenchFailure } from "../../bench/failure";
 import { Side } from "../../bench/side";
 
@@ -12,10 +12,13 @@ let steps = 0;
 require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => line === "step" ? say({ event: "step", loss: ++steps }) : process.exit(0));
 `;
 
+/** A machine that others use as told, round by round, and not at all afterwards. */
+const shares = (...others: number[]): Watch => () => () => others.shift() ?? 0;
+
 const side = (name: string, script: string): Side => new Side(name, "float32", process.execPath, ["-e", script]);
 
 test("sides step in turn, and the steps of the warm-up are not among the timed ones", async () => {
-  const { measured, ready, others } = await alternate([side("one", COUNTING), side("two", COUNTING)], 2, 3, () => undefined);
+  const { measured, ready, others } = await alternate([side("one", COUNTING), side("two", COUNTING)], 2, 3, () => undefined, shares());
   assert.deepEqual(measured.map(({ side: name }) => name), ["one", "two"]);
   for (const { steps, peakBytes } of measured) {
     assert.deepEqual(steps.map(({ loss }) => loss), [3, 4, 5]);
@@ -23,7 +26,18 @@ test("sides step in turn, and the steps of the warm-up are not among the timed o
     assert.ok(peakBytes > 10e6);
   }
   assert.deepEqual(ready[0], { threads: 2, versions: { counting: "1" } });
-  assert.ok(others >= 0 && others <= 1);
+  assert.equal(others, 0);
+});
+
+test("a round in which others used the machine is measured again", async () => {
+  const { measured, others, disturbed } = await alternate([side("one", COUNTING), side("two", COUNTING)], 1, 3, () => undefined, shares(0.01, 0.4, 0.03, 0.2));
+  for (const { steps } of measured) assert.deepEqual(steps.map(({ loss, round }) => [loss, round]), [[2, 0], [4, 2], [6, 4]]);
+  assert.deepEqual([others, disturbed], [0.03, 2]);
+});
+
+test("a machine that is seldom quiet is reported, with what others took", async () => {
+  await assert.rejects(alternate([side("one", COUNTING)], 1, 2, () => undefined, shares(0.2, 0.01, 0.4, 0.3)), (error: unknown) =>
+    error instanceof DisturbedError && error.disturbed === 3 && Math.abs(error.others - 0.3) < 1e-9);
 });
 
 test("a side that fails is reported with what it printed", async () => {
