@@ -110,7 +110,7 @@ export class Subject {
   }
 
   pack(rows: readonly TokenizedRow[]): PackedPairs {
-    return packPairs(rows, { padTokenId: this.padTokenId, lengthMultiple: LENGTH_MULTIPLE, predictionMultiple: LENGTH_MULTIPLE });
+    return packPairs(rows, { padTokenId: this.padTokenId, lengthMultiple: LENGTH_MULTIPLE, widthMultiple: LENGTH_MULTIPLE, predictionMultiple: LENGTH_MULTIPLE });
   }
 
   /** Next-token logits at some positions of one sequence. @returns one row of the vocabulary's size for each position */
@@ -130,12 +130,12 @@ export class Subject {
     const { numHiddenLayers, rmsNormEps } = model.config;
     const kept = tf.tidy(() => {
       const inputIds = tf.tensor2d([[...ids]], undefined, "int32");
-      const bias = attentionBias(tf.onesLike(inputIds));
+      const attention = { bias: attentionBias(tf.onesLike(inputIds)) };
       const table = rotaryTable(tf.tensor2d([ids.map((_, i) => i)], undefined, "int32"), model.config);
       let x = embedding(model.embedTokens, inputIds) as Tensor3D;
       const last = (state: Tensor3D): Tensor1D => tf.reshape(tf.slice(state, [0, ids.length - 1, 0], [1, 1, -1]), [-1]);
       const states = [last(x)];
-      for (const layer of model.layers) states.push(last((x = decoderLayer(x, layer, table, bias, model.config))));
+      for (const layer of model.layers) states.push(last((x = decoderLayer(x, layer, table, attention, model.config))));
       states[numHiddenLayers] = last(rmsNorm(x, model.finalNorm, rmsNormEps));
       return states.filter((_, layer) => layers.includes(layer));
     });

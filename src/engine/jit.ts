@@ -1,8 +1,8 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { binding, idOf, keepVariablesInPlace, tensorFrom, tf } from "./backend";
-import { c, cString, check, status, type Pointer } from "./capi";
-import { ATTR, dtypeNumber } from "./dtypes";
-import { packOutputs, Recorder, type Capture, type GraphOutput, type Precision } from "./recorder";
+import { c, cString, check, status } from "./capi";
+import { dtypeNumber } from "./dtypes";
+import { Recorder, type Capture, type GraphOutput, type Precision } from "./recorder";
 import { TraceError, VARIABLE_IN_TRACE } from "./traceError";
 
 export type JitResult = Tensor | Tensor[] | void;
@@ -80,7 +80,7 @@ export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) =>
 function trace<A extends Tensor[], R extends JitResult>(fn: (...args: A) => R, args: A, signature: string, options: JitOptions): Compiled {
   const started = performance.now();
   keepVariablesInPlace();
-  const recorder = new Recorder(binding.context, options.precision ?? "float32");
+  const recorder = new Recorder(binding.context, options.precision ?? "float32", !options.xla);
   const engine = tf.engine();
   const variables = new Set(Object.keys(engine.state.registeredVariables));
   binding.recorder = recorder;
@@ -135,25 +135,13 @@ function refuseOtherThanTensor(result: unknown, name = "the function"): void {
   throw new TypeError(`jit: ${name} returned ${result === null ? "null" : typeof result}; it must return a tensor, an array of tensors or nothing.`);
 }
 
-/** Turns the recorded graph into a TensorFlow function. Returns the outputs' shapes and dtypes. */
+/** Makes the recorded graph a TensorFlow function. Returns the outputs' shapes and dtypes. */
 function finish(recorder: Recorder, name: string, results: GraphOutput[]): Compiled["outputs"] {
-  // A function's output must not be one of its inputs: Identity stands between.
-  const outputs = results.map((result) => {
-    const op = recorder.node("Identity", [{ name: "T", type: ATTR.TYPE, value: result.dtype }], [result]);
-    return { ...result, op, index: 0 };
-  });
-  const inputs = [...recorder.parameters, ...recorder.captures.map((capture) => capture.output)];
-  const { effects } = recorder;
-  const effectNames = effects.map((_, i) => BigInt(cString(`effect${i}`)));
-  const fn: Pointer = c.TF_GraphToFunctionWithControlOutputs(
-    recorder.graph, cString(name), 0, -1, null, inputs.length, packOutputs(inputs), outputs.length, packOutputs(outputs), null,
-    effects.length, effects.length ? BigUint64Array.from(effects, BigInt) : null, effects.length ? BigUint64Array.from(effectNames) : null, 0, 0, status,
-  );
-  check(`compile ${name}`);
+  const fn = recorder.toFunction(name, results);
   c.TFE_ContextAddFunction(binding.context.handle, fn, status);
   check(`register ${name}`);
   c.TF_DeleteFunction(fn);
-  return outputs.map(({ shape, dtype }) => ({ shape: shape!, dtype }));
+  return results.map(({ shape, dtype }) => ({ shape: shape!, dtype }));
 }
 
 function run(compiled: Compiled, args: readonly Tensor[], options: JitOptions): Tensor[] {

@@ -26,6 +26,13 @@ export interface Capture {
   release: () => void;
 }
 
+/** A part of a computation as a TensorFlow function of its own, see `fuse`. */
+export interface Part {
+  name: string;
+  fn: Pointer;
+  outputs: { shape: number[]; dtype: number }[];
+}
+
 interface ResourceUse {
   capture: Capture;
   dtype: number;
@@ -37,7 +44,9 @@ interface ResourceUse {
 
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
 /** Ops that only move values: what is exact in bfloat16 before them is exact after them. */
-const MOVES = new Set(["Reshape", "Transpose", "Slice"]);
+const MOVES = new Set(["Reshape", "Transpose", "Slice", "GatherV2"]);
+/** Under which names an op declares the type of what it multiplies or moves. */
+const VALUE_TYPES = new Set(["T", "Tparams"]);
 
 /** Packs `TF_Output` structs: an address and a 32-bit index, padded to 16 bytes. */
 export function packOutputs(outputs: readonly GraphOutput[]): Uint8Array {
@@ -66,9 +75,13 @@ export class Recorder {
   private readonly resources = new Map<Pointer, ResourceUse>();
   private readonly casts = new Map<string, GraphOutput>();
 
+  private readonly copied = new Set<string>();
+
+  /** @param fusesParts whether parts given to `fuse` become functions of their own */
   constructor(
     private readonly context: Context,
     readonly precision: Precision,
+    readonly fusesParts = false,
   ) {}
 
   /** Adds a node and returns its operation. Inputs that an op takes as one list are given as an array. */
@@ -149,11 +162,8 @@ export class Recorder {
     const use = this.use(resource, dtype, shape);
     if (!use.value) {
       const op = this.node("ReadVariableOp", [{ name: "dtype", type: ATTR.TYPE, value: dtype }], [use.capture.output], use.lastWrite === null ? [] : [use.lastWrite]);
-      const dims = int64s(shape);
-      c.TF_GraphSetTensorShape(this.graph, { op, index: 0 }, dims, dims.length, status);
-      check("ReadVariableOp");
       use.readsSinceWrite.push(op);
-      use.value = { op, index: 0, shape, dtype, recorder: this };
+      use.value = this.shaped({ op, index: 0, shape, dtype, recorder: this });
     }
     return use.value;
   }
@@ -180,7 +190,7 @@ export class Recorder {
   cast(x: GraphOutput, dtype: number): GraphOutput {
     if (x.dtype === dtype) return x;
     if (x.narrow?.dtype === dtype) return x.narrow;
-    const key = `${x.op}:${x.index}:${dtype}`;
+    const key = castKey(x, dtype);
     let result = this.casts.get(key);
     if (!result) {
       const op = this.node("Cast", [
@@ -208,6 +218,35 @@ export class Recorder {
     return { op, index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this };
   }
 
+  /** The bfloat16 copy of a value, where there is one, or the value. */
+  smallest(x: GraphOutput): GraphOutput {
+    return x.narrow ?? this.casts.get(castKey(x, TF.BFLOAT16)) ?? x;
+  }
+
+  /** A float32 view of a bfloat16 value. */
+  widened(x: GraphOutput): GraphOutput {
+    return x.dtype === TF.BFLOAT16 ? { ...this.cast(x, TF.FLOAT), narrow: x } : x;
+  }
+
+  /** A call of a function that XLA compiles. */
+  callPart({ name, fn, outputs }: Part, inputs: readonly GraphOutput[]): GraphOutput[] {
+    if (!this.copied.has(name)) {
+      c.TF_GraphCopyFunction(this.graph, fn, 0, status);
+      check(name);
+      this.copied.add(name);
+    }
+    const op = this.node(name, [{ name: "_XlaMustCompile", type: ATTR.BOOL, value: true }], inputs);
+    return outputs.map(({ shape, dtype }, index) => this.shaped({ op, index, shape, dtype, recorder: this }));
+  }
+
+  /** Tells TensorFlow a shape that it cannot infer. */
+  private shaped(output: GraphOutput): GraphOutput {
+    const dims = int64s(output.shape!);
+    c.TF_GraphSetTensorShape(this.graph, { op: output.op, index: output.index }, dims, dims.length, status);
+    check("set shape");
+    return output;
+  }
+
   /**
    * `x` as an operand of a matrix product, not before `after` is computed: large values of independent parts are then
    * not alive at once.
@@ -230,20 +269,40 @@ export class Recorder {
     const narrow = product || moved !== undefined;
     if (narrow) {
       operands = moved ? [moved, ...operands.slice(1)] : operands.map((x) => this.cast(x, TF.BFLOAT16));
-      known = known.map((attribute) => (attribute.name === "T" ? { ...attribute, value: TF.BFLOAT16 } : attribute));
+      known = known.map((attribute) => (VALUE_TYPES.has(attribute.name) ? { ...attribute, value: TF.BFLOAT16 } : attribute));
     }
     const op = this.node(name, known, groupInputs(definition.inputs, known, operands));
     if (definition.stateful) this.effects.push(op);
     return Array.from({ length: numOutputs }, (_, i) => {
       const output = this.output(op, i);
-      return narrow ? { ...this.cast(output, TF.FLOAT), narrow: output } : output;
+      return this.widened(output);
     });
+  }
+
+  /**
+   * The recorded graph as a TensorFlow function of the parameters and captures, in this order. Ops with effects run
+   * whether or not a result depends on them.
+   */
+  toFunction(name: string, results: readonly GraphOutput[]): Pointer {
+    // A function's output must not be one of its inputs: Identity stands between.
+    const outputs = results.map((result) => ({ ...result, op: this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: result.dtype }], [result]), index: 0 }));
+    const inputs = [...this.parameters, ...this.captures.map((capture) => capture.output)];
+    const { effects } = this;
+    const effectNames = effects.map((_, i) => BigInt(cString(`effect${i}`)));
+    const fn = c.TF_GraphToFunctionWithControlOutputs(
+      this.graph, cString(name), 0, -1, null, inputs.length, packOutputs(inputs), outputs.length, packOutputs(outputs), null,
+      effects.length, effects.length ? BigUint64Array.from(effects, BigInt) : null, effects.length ? BigUint64Array.from(effectNames) : null, 0, 0, status,
+    );
+    check(`compile ${name}`);
+    return fn;
   }
 
   dispose(): void {
     c.TF_DeleteGraph(this.graph);
   }
 }
+
+const castKey = ({ op, index }: GraphOutput, dtype: number): string => `${op}:${index}:${dtype}`;
 
 /** Arranges a flat list of inputs as the op's definition groups them. */
 function groupInputs(declared: readonly { numberAttribute?: string; typeListAttribute?: string }[], attributes: readonly Attribute[], flat: readonly GraphOutput[]): (GraphOutput | GraphOutput[])[] {

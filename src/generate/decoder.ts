@@ -3,7 +3,7 @@ import { rawOp, tf, type, updateVariables } from "../engine/backend";
 import { MASKED, attentionBias, rotaryTable } from "../model/attention";
 import type { LlamaConfig } from "../model/config";
 import { mlp, type LlamaForCausalLM, type LlamaLayer } from "../model/llama";
-import { biasedSoftmax, embedding, linear, rmsNorm, rotary, type RotaryTable } from "../model/ops";
+import { attend, embedding, linear, residual, rmsNorm, rotary, type RotaryTable } from "../model/ops";
 
 /** Keys and values of one layer for every place, [batch · keyHeads · capacity, headDim]: a head's places stand together. */
 export interface LayerCache {
@@ -38,7 +38,7 @@ export function prefill(model: LlamaForCausalLM, cache: readonly LayerCache[], s
     const { q, k, v } = project(x, layer, table, config);
     fill(cache[index]!.keys, k, shape.capacity);
     fill(cache[index]!.values, v, shape.capacity);
-    x = finishLayer(x, attend(q, k, v, bias), layer, config);
+    x = finishLayer(x, mix(q, k, v, bias), layer, config);
   });
   return logitsOf(model, tf.reshape(tf.slice(x, [0, length - 1, 0], [batch, 1, config.hiddenSize]), [batch, config.hiddenSize]) as Tensor2D);
 }
@@ -67,7 +67,7 @@ export function decodeStep(model: LlamaForCausalLM, cache: readonly LayerCache[]
   let x = tf.reshape(embedding(model.embedTokens, ids), [batch, 1, hiddenSize]) as Tensor3D;
   model.layers.forEach((layer, index) => {
     const { q, k, v } = project(x, layer, table, config);
-    x = finishLayer(x, attend(q, written(cache[index]!.keys, k), written(cache[index]!.values, v), bias), layer, config);
+    x = finishLayer(x, mix(q, written(cache[index]!.keys, k), written(cache[index]!.values, v), bias), layer, config);
   });
   return logitsOf(model, tf.reshape(x, [batch, hiddenSize]) as Tensor2D);
 }
@@ -108,26 +108,22 @@ function project(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, config: Lla
   const [batch, length] = x.shape;
   const { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
   const split = (y: Tensor3D, n: number): Tensor4D => tf.reshape(y, [batch, length, n, headDim]) as Tensor4D;
-  const h = rmsNorm(x, layer.inputNorm, config.rmsNormEps);
-  const q = tf.mul(rotary(split(linear(h, layer.q), heads), table), 1 / Math.sqrt(headDim)) as Tensor4D;
+  const h = rmsNorm(x, layer.inputNorm, config.rmsNormEps, true);
+  const q = rotary(split(linear(h, layer.q), heads), table, 1 / Math.sqrt(headDim));
   return { q: headsFirst(q), k: headsFirst(rotary(split(linear(h, layer.k), keyHeads), table)), v: headsFirst(split(linear(h, layer.v), keyHeads)) };
 }
 
-/** Grouped-query attention over the keys given. @param bias [batch, 1, queries, keys] @returns [batch, queries, heads · headDim] */
-function attend(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): Tensor3D {
+/** Attention over the keys given. @param bias [batch, 1, queries, keys] @returns [batch, queries, heads · headDim] */
+function mix(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): Tensor3D {
   const [batch, heads, length, headDim] = q.shape;
-  const [, keyHeads, keys] = k.shape;
-  const rows = (heads / keyHeads) * length;
-  const scores = tf.reshape(tf.matMul(tf.reshape(q, [batch, keyHeads, rows, headDim]), k as Tensor, false, true), [batch, heads, length, keys]);
-  const p = tf.reshape(biasedSoftmax(scores, bias), [batch, keyHeads, rows, keys]);
-  const mixed = tf.reshape(tf.matMul(p, v as Tensor), [batch, heads, length, headDim]) as Tensor4D;
+  const mixed = attend(q, k, v, bias);
   const tokensFirst = length === 1 ? mixed : tf.transpose(mixed, [0, 2, 1, 3]);
   return tf.reshape(tokensFirst, [batch, length, heads * headDim]) as Tensor3D;
 }
 
 function finishLayer(x: Tensor3D, attended: Tensor3D, layer: LlamaLayer, config: LlamaConfig): Tensor3D {
-  const y = tf.add(x, linear(attended, layer.o)) as Tensor3D;
-  return tf.add(y, mlp(rmsNorm(y, layer.postAttentionNorm, config.rmsNormEps), layer)) as Tensor3D;
+  const y = residual(x, linear(attended, layer.o));
+  return residual(y, mlp(rmsNorm(y, layer.postAttentionNorm, config.rmsNormEps, true), layer));
 }
 
 function logitsOf(model: LlamaForCausalLM, x: Tensor2D): Tensor2D {

@@ -5,33 +5,42 @@ import { embedding, withGradient } from "../model/ops";
 import type { PackedPairs } from "../tokens/packing";
 import { tokenLogps } from "./logps";
 
-/** A packed batch on the device, in the order that `pairTensors` lists. */
+/** A packed batch on the device: int32, but for the weights. */
 export interface PairTensors {
+  /** [1, length] */
   inputIds: Tensor2D;
+  positions: Tensor2D;
+  /** [rows, width] */
   segments: Tensor2D;
   parents: Tensor2D;
-  positions: Tensor2D;
+  tokenOf: Tensor2D;
+  /** [length] */
+  slots: Tensor1D;
+  /** [predictions] */
   sources: Tensor1D;
   targets: Tensor1D;
   owners: Tensor1D;
   weights: Tensor1D;
 }
 
+/** A jitted function takes tensors one by one; this is their order. */
+const ORDER = ["inputIds", "positions", "segments", "parents", "tokenOf", "slots", "sources", "targets", "owners", "weights"] as const satisfies readonly (keyof PairTensors)[];
+
 export function toPairTensors(packed: PackedPairs): PairTensors {
-  const grid = (values: Int32Array): Tensor2D => tf.tensor2d(values, [packed.rows, packed.length], "int32");
+  const sequence = (values: Int32Array): Tensor2D => tf.tensor2d(values, [1, packed.length], "int32");
+  const grid = (values: Int32Array): Tensor2D => tf.tensor2d(values, [packed.rows, packed.width], "int32");
+  const list = (values: Int32Array): Tensor1D => tf.tensor1d(values, "int32");
   return {
-    inputIds: grid(packed.inputIds), segments: grid(packed.segments), parents: grid(packed.parents), positions: grid(packed.positions),
-    sources: tf.tensor1d(packed.sources, "int32"), targets: tf.tensor1d(packed.targets, "int32"),
-    owners: tf.tensor1d(packed.owners, "int32"), weights: tf.tensor1d(packed.weights),
+    inputIds: sequence(packed.inputIds), positions: sequence(packed.positions),
+    segments: grid(packed.segments), parents: grid(packed.parents), tokenOf: grid(packed.tokenOf), slots: list(packed.slots),
+    sources: list(packed.sources), targets: list(packed.targets), owners: list(packed.owners), weights: tf.tensor1d(packed.weights),
   };
 }
 
-/** A jitted function takes tensors one by one; this is their order. */
-export const pairTensorList = (t: PairTensors): Tensor[] => [t.inputIds, t.segments, t.parents, t.positions, t.sources, t.targets, t.owners, t.weights];
+export const pairTensorList = (tensors: PairTensors): Tensor[] => ORDER.map((name) => tensors[name]);
 
 export function pairTensorsFrom(list: readonly Tensor[]): PairTensors {
-  const [inputIds, segments, parents, positions, sources, targets, owners, weights] = list;
-  return { inputIds, segments, parents, positions, sources, targets, owners, weights } as PairTensors;
+  return Object.fromEntries(ORDER.map((name, i) => [name, list[i]])) as unknown as PairTensors;
 }
 
 /** Σ of values by owner. @param values [n] @param owners int32 [n] in 0 … count − 1 @returns [count] */

@@ -1,7 +1,7 @@
-import type { Tensor, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { LlamaConfig } from "./config";
-import { biasedSoftmax, linear, rotary, type RotaryTable } from "./ops";
+import { attend, linear, rearrange, rotary, type RotaryTable } from "./ops";
 
 /** Added to the score of a key that a query must not see. Finite: a row that sees nothing stays free of NaN. */
 export const MASKED = -1e9;
@@ -46,24 +46,30 @@ export function rotaryTable(positions: Tensor2D, config: LlamaConfig): RotaryTab
   return { cos: tf.concat([cos, cos], 3), sin: tf.concat([tf.neg(sin), sin], 3) };
 }
 
+/** How a batch attends. */
+export interface AttentionLayout {
+  /** [rows, 1, width, width], see `attentionBias`. */
+  bias: Tensor4D;
+  /** Where the rows are not the batch's own: which token stands at each of their places, and at which place each token stands. */
+  rows?: { tokenOf: Tensor2D; slots: Tensor1D };
+}
+
 /**
- * Causal grouped-query attention (Ainslie et al. 2023): softmax(q·kᵀ/√d + bias)·v, each key head serving a group of
- * query heads.
- * @param x [batch, length, hidden] @param bias [batch, 1, length, length] @returns [batch, length, hidden]
+ * One layer's attention, projections included; the scores are q·kᵀ/√headDim + bias.
+ * @param x [batch, length, hidden] @returns [batch, length, hidden]
  */
-export function selfAttention(x: Tensor3D, weights: AttentionWeights, table: RotaryTable, bias: Tensor4D, config: LlamaConfig): Tensor3D {
+export function selfAttention(x: Tensor3D, weights: AttentionWeights, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig): Tensor3D {
   const [batch, length] = x.shape;
+  const [rowCount, , width] = bias.shape;
   const { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
-  const group = heads / keyHeads;
   const split = (y: Tensor3D, n: number): Tensor4D => tf.reshape(y, [batch, length, n, headDim]) as Tensor4D;
-  const headsFirst = (y: Tensor4D): Tensor4D => tf.transpose(y, [0, 2, 1, 3]);
-  const q = tf.mul(rotary(split(linear(x, weights.q), heads), table), 1 / Math.sqrt(headDim)) as Tensor4D;
+  const toRows = (y: Tensor): Tensor => (rows ? rearrange(tf.reshape(y, [batch * length, -1]) as Tensor2D, tf.reshape(rows.tokenOf, [-1]), rows.slots) : y);
+  const headsFirst = (y: Tensor, n: number): Tensor4D => tf.transpose(tf.reshape(toRows(y), [rowCount, width, n, headDim]), [0, 2, 1, 3]) as Tensor4D;
+  const q = rotary(split(linear(x, weights.q), heads), table, 1 / Math.sqrt(headDim));
   const k = rotary(split(linear(x, weights.k), keyHeads), table);
-  const v = split(linear(x, weights.v), keyHeads);
-  // Query heads of one group stand one below the other, so that one product with their key head serves them all.
-  const grouped = tf.reshape(headsFirst(q), [batch, keyHeads, group * length, headDim]);
-  const scores = tf.reshape(tf.matMul(grouped, headsFirst(k) as Tensor, false, true), [batch, heads, length, length]);
-  const p = tf.reshape(biasedSoftmax(scores, bias), [batch, keyHeads, group * length, length]);
-  const mixed = tf.reshape(tf.matMul(p, headsFirst(v) as Tensor), [batch, heads, length, headDim]) as Tensor4D;
-  return linear(tf.reshape(headsFirst(mixed), [batch, length, heads * headDim]) as Tensor3D, weights.o);
+  const v = linear(x, weights.v);
+  const mixed = attend(headsFirst(q, heads), headsFirst(k, keyHeads), headsFirst(v, keyHeads), bias);
+  const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rowCount * width, heads * headDim]) as Tensor2D;
+  const back = rows ? rearrange(joined, rows.slots, tf.reshape(rows.tokenOf, [-1])) : joined;
+  return linear(tf.reshape(back, [batch, length, heads * headDim]) as Tensor3D, weights.o);
 }

@@ -1,9 +1,9 @@
-import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../engine/backend";
-import { attentionBias, rotaryTable, selfAttention, type AttentionWeights } from "./attention";
+import { attentionBias, rotaryTable, selfAttention, type AttentionLayout, type AttentionWeights } from "./attention";
 import type { HfConfig } from "../hub/config";
 import { UnsupportedModelError, parseLlamaConfig, type LlamaConfig } from "./config";
-import { embedding, linear, rmsNorm, swiGlu, type RotaryTable } from "./ops";
+import { embedding, linear, residual, rmsNorm, swiGlu, type RotaryTable } from "./ops";
 
 /** One transformer layer's weights, matrices [out, in]. */
 export interface LlamaLayer extends AttentionWeights {
@@ -35,13 +35,18 @@ export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
   return all;
 }
 
-/** Where in a batch each token stands; see `attentionBias`. All int32 [batch, length]. */
+/** Where in a batch each token stands, and whom it sees; see `attentionBias`. All int32. */
 export interface SequenceLayout {
+  /** [batch, length], as are the positions. */
   inputIds: Tensor2D;
-  segments: Tensor2D;
-  /** Default: every token its own parent. */
-  parents?: Tensor2D;
   positions: Tensor2D;
+  /** [batch, length], or over rows of attention of its own, [rows, width]. */
+  segments: Tensor2D;
+  /** As the segments. Default: every token its own parent. */
+  parents?: Tensor2D;
+  /** For rows of attention: the number of the token at each of their places, [rows, width], and the place of each token, [batch · length]. */
+  tokenOf?: Tensor2D;
+  slots?: Tensor1D;
 }
 
 let modelCount = 0;
@@ -115,12 +120,12 @@ export class LlamaForCausalLM {
   }
 
   /** Hidden states after the final norm: [batch, length, hidden]. */
-  hiddenStates({ inputIds, segments, parents, positions }: SequenceLayout): Tensor3D {
+  hiddenStates({ inputIds, positions, segments, parents, tokenOf, slots }: SequenceLayout): Tensor3D {
     const table = rotaryTable(positions, this.config);
-    const bias = attentionBias(segments, parents);
+    const attention: AttentionLayout = { bias: attentionBias(segments, parents), ...(tokenOf && slots ? { rows: { tokenOf, slots } } : {}) };
     // transformers hands pad_token_id to the embedding: SmolLM2's is <|im_end|>, whose row learns from the head alone.
     let x = embedding(this.embedTokens, inputIds, this.config.padTokenId) as Tensor3D;
-    for (const layer of this.layers) x = decoderLayer(x, layer, table, bias, this.config);
+    for (const layer of this.layers) x = decoderLayer(x, layer, table, attention, this.config);
     return rmsNorm(x, this.finalNorm, this.config.rmsNormEps);
   }
 
@@ -159,9 +164,9 @@ export class LlamaForCausalLM {
 }
 
 /** One pre-norm layer: x + attention(norm(x)), then x + mlp(norm(x)). */
-export function decoderLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, bias: Tensor4D, config: LlamaConfig): Tensor3D {
-  const attended = tf.add(x, selfAttention(rmsNorm(x, layer.inputNorm, config.rmsNormEps), layer, table, bias, config)) as Tensor3D;
-  return tf.add(attended, mlp(rmsNorm(attended, layer.postAttentionNorm, config.rmsNormEps), layer)) as Tensor3D;
+export function decoderLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, attention: AttentionLayout, config: LlamaConfig): Tensor3D {
+  const attended = residual(x, selfAttention(rmsNorm(x, layer.inputNorm, config.rmsNormEps, true), layer, table, attention, config));
+  return residual(attended, mlp(rmsNorm(attended, layer.postAttentionNorm, config.rmsNormEps, true), layer));
 }
 
 /** The feed-forward half of a layer. @param x [..., hidden] */

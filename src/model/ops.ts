@@ -1,5 +1,6 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { rawOp, recall, tf, type } from "../engine/backend";
+import { fuse } from "../engine/fuse";
 
 /**
  * The building blocks of a Llama layer with hand-written gradients: each saves only what its backward pass needs,
@@ -25,25 +26,32 @@ export function withGradient(inputs: Tensor[], forward: (save: (tensors: Tensor[
 
 /**
  * RMSNorm (Zhang & Sennrich 2019, eq. 4): x / sqrt(mean(x²) + eps) · weight.
- * @param x [..., hidden] @param weight [hidden]
+ * @param x [..., hidden] @param weight [hidden] @param operands whether only matrix products make use of the result
  */
-export function rmsNorm<T extends Tensor>(x: T, weight: Tensor1D, eps: number): T {
+export function rmsNorm<T extends Tensor>(x: T, weight: Tensor1D, eps: number, operands = false): T {
   const [size] = weight.shape;
   return withGradient(
     [x, weight],
     (save) => {
       const inverse = rawOp("Rsqrt", [add(reduce("Mean", rawOp("Square", [x], { T: float }), -1, true), tf.scalar(eps))], { T: float });
       save([x, inverse, weight]);
-      return mul(mul(x, inverse), weight);
+      return fuse("rms_norm", [x, inverse, weight], (x, inverse, weight) => [mul(mul(x!, inverse!), weight!)], { operands })[0]!;
     },
     (dy, [x, inverse, weight]) => {
-      const normal = mul(x!, inverse!);
-      const g = mul(dy, weight!);
-      const dx = mul(inverse!, sub(g, mul(normal, reduce("Mean", mul(g, normal), -1, true))));
-      const dWeight = reduce("Sum", tf.reshape(mul(dy, normal), [-1, size!]), 0, false);
-      return [dx, dWeight];
+      const [along, across] = fuse("rms_norm_products", [x!, inverse!, weight!, dy], (x, inverse, weight, dy) => {
+        const product = mul(mul(x!, inverse!), dy!);
+        return [mul(product, weight!), product];
+      });
+      const mean = reduce("Mean", along!, -1, true);
+      const [dx] = fuse("rms_norm_gradient", [x!, inverse!, weight!, dy, mean], (x, inverse, weight, dy, mean) => [mul(inverse!, sub(mul(dy!, weight!), mul(mul(x!, inverse!), mean!)))]);
+      return [dx!, reduce("Sum", tf.reshape(across!, [-1, size!]), 0, false)];
     },
   ) as T;
+}
+
+/** x + y, where y comes from a matrix product. Shapes equal. */
+export function residual<T extends Tensor>(x: T, y: T): T {
+  return withGradient([x, y], () => fuse("residual", [x, y], (x, y) => [add(x!, y!)])[0]!, (dy) => [dy, dy]) as T;
 }
 
 /** x · weightᵀ. @param x [..., in] @param weight [out, in], as Hugging Face stores it @returns [..., out] */
@@ -52,21 +60,20 @@ export function linear<T extends Tensor>(x: T, weight: Tensor2D): T {
   return tf.reshape(tf.matMul(flat, weight, false, true), [...x.shape.slice(0, -1), weight.shape[0]]) as T;
 }
 
-/** SwiGLU's gate (Shazeer 2020, eq. 6): silu(gate) · up. Shapes equal. */
+/** SwiGLU's gate (Shazeer 2020, eq. 6): silu(gate) · up, for a matrix product to use. Shapes equal. */
 export function swiGlu<T extends Tensor>(gate: T, up: T): T {
   return withGradient(
     [gate, up],
     (save) => {
       save([gate, up]);
-      return mul(mul(gate, rawOp("Sigmoid", [gate], { T: float })), up);
+      return fuse("swiglu", [gate, up], (gate, up) => [mul(mul(gate!, rawOp("Sigmoid", [gate!], { T: float })), up!)], { operands: true })[0]!;
     },
-    (dy, saved) => {
-      const [gate, up] = saved.map((x) => recall(x, dy)) as [Tensor, Tensor];
-      const sigmoid = rawOp("Sigmoid", [gate], { T: float });
-      const silu = mul(gate, sigmoid);
+    (dy, [gate, up]) => fuse("swiglu_gradient", [gate!, up!, dy], (gate, up, dy) => {
+      const sigmoid = rawOp("Sigmoid", [gate!], { T: float });
+      const silu = mul(gate!, sigmoid);
       const dSilu = add(silu, sub(sigmoid, mul(silu, sigmoid)));
-      return [mul(mul(dy, up), dSilu), mul(dy, silu)];
-    },
+      return [mul(mul(dy!, up!), dSilu), mul(dy!, silu)];
+    }, { operands: true }),
   ) as T;
 }
 
@@ -83,17 +90,19 @@ const swapHalves = (x: Tensor): Tensor => {
 };
 
 /**
- * Rotary position embedding (Su et al. 2021, eq. 34) in the half-split layout of Hugging Face's Llama.
- * @param x [batch, length, heads, headDim] @param table cos and sin, [batch or 1, length, 1, headDim]
+ * Rotary position embedding (Su et al. 2021, eq. 34) in the half-split layout of Hugging Face's Llama, for a matrix
+ * product to use.
+ * @param x [batch, length, heads, headDim] @param table cos and sin, [batch or 1, length, 1, headDim] @param scale of the result
  */
-export function rotary(x: Tensor4D, { cos, sin }: RotaryTable): Tensor4D {
+export function rotary(x: Tensor4D, { cos, sin }: RotaryTable, scale = 1): Tensor4D {
+  const scaled = (y: Tensor): Tensor => (scale === 1 ? y : mul(y, tf.scalar(scale)));
   return withGradient(
     [x],
     (save) => {
       save([cos, sin]);
-      return add(mul(x, cos), mul(swapHalves(x), sin));
+      return fuse(`rotary_${scale}`, [x, cos, sin], (x, cos, sin) => [scaled(add(mul(x!, cos!), mul(swapHalves(x!), sin!)))], { operands: true })[0]!;
     },
-    (dy, saved) => add(mul(dy, saved[0]!), swapHalves(mul(dy, saved[1]!))),
+    (dy, [cos, sin]) => fuse(`rotary_gradient_${scale}`, [dy, cos!, sin!], (dy, cos, sin) => [scaled(add(mul(dy!, cos!), swapHalves(mul(dy!, sin!))))], { operands: true })[0]!,
   ) as Tensor4D;
 }
 
@@ -121,19 +130,53 @@ export function embedding(table: Tensor2D, ids: Tensor, paddingId: number | null
   );
 }
 
-/** softmax(scores + bias) over the last axis; `bias` gets no gradient. */
-export function biasedSoftmax(scores: Tensor, bias: Tensor): Tensor {
+/**
+ * Rows in another order: row i of the result is row `to[i]` of `x`.
+ * @param x [n, width] @param to int32 [m] @param back int32 [n], the way back: a row of `x` that is met more than once,
+ * or whose way back leads elsewhere, must be one that nothing depends on, such as padding
+ * @returns [m, width]
+ */
+export function rearrange(x: Tensor2D, to: Tensor, back: Tensor): Tensor2D {
   return withGradient(
-    [scores],
+    [x],
     (save) => {
-      const p = rawOp("Softmax", [add(scores, bias)], { T: float });
-      save([p]);
-      return p;
+      save([back]);
+      return tf.gather(x, to as Tensor1D);
     },
-    (dy, [saved]) => {
-      const p = recall(saved!, dy);
-      const g = mul(dy, p);
-      return sub(g, mul(p, reduce("Sum", g, -1, true)));
+    (dy, saved) => tf.gather(dy, saved[0] as Tensor1D),
+  ) as Tensor2D;
+}
+
+/**
+ * Grouped-query attention (Ainslie et al. 2023): softmax(q·kᵀ + bias)·v, each key head serving a group of query heads.
+ * In the backward pass Σ_j dP·P of each query is dO·O (Dao et al. 2022, appendix B.2): a sum over the head's width in
+ * place of one over all keys.
+ * @param q [batch, heads, queries, headDim], scaled @param k [batch, keyHeads, keys, headDim] @param v as k
+ * @param bias [batch, 1, queries, keys]; gets no gradient
+ * @returns as q
+ */
+export function attend(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): Tensor4D {
+  const [batch, heads, queries, headDim] = q.shape;
+  const [, keyHeads, keys] = k.shape;
+  // Query heads of one group stand one below the other, so that one product with their key head serves them all.
+  const rows = (heads / keyHeads) * queries;
+  const grouped = tf.reshape(q, [batch, keyHeads, rows, headDim]);
+  const mixed = withGradient(
+    [grouped, k, v],
+    (save) => {
+      const scores = tf.reshape(tf.matMul(grouped, k as Tensor, false, true), [batch, heads, queries, keys]);
+      const [biased] = fuse("add_bias", [scores, bias], (scores, bias) => [add(scores!, bias!)]);
+      const p = tf.reshape(rawOp("Softmax", [biased!], { T: float }), [batch, keyHeads, rows, keys]);
+      const mixed = tf.matMul(p, v as Tensor);
+      save([grouped, k, v, p, mixed]);
+      return mixed;
+    },
+    (dy, saved) => {
+      const [q, k, v, p, mixed] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      const total = reduce("Sum", mul(dy, recall(mixed, dy)), -1, true);
+      const [dScores] = fuse("softmax_gradient", [p, tf.matMul(dy, v, false, true), total], (p, dP, total) => [mul(p!, sub(dP!, total!))], { operands: true });
+      return [tf.matMul(dScores!, k), tf.matMul(dScores!, q, true, false), tf.matMul(p, dy, true, false)];
     },
   );
+  return tf.reshape(mixed, [batch, heads, queries, headDim]) as Tensor4D;
 }

@@ -142,7 +142,7 @@ export class DPOTrainer {
     return Array.from({ length: Math.ceil(byLength.length / size) }, (_, i) => byLength.slice(i * size, (i + 1) * size));
   }
 
-  /** Computes and keeps the reference log-probabilities of all rows now, rather than batch by batch while training. */
+  /** Computes and keeps the reference log-probabilities of all rows that the run will meet now, rather than batch by batch while training. */
   async precomputeReference(onProgress?: (done: number, total: number) => void): Promise<void> {
     await this.reference.precompute(onProgress);
   }

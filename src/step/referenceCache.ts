@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { cacheDir } from "../hub/cache";
 import type { TokenizedRow } from "../tokens/preference";
 
+/** Counts up with every change of the model's code that changes its rounding. */
+const REVISION = 2;
+
 /** A reference model's log-probabilities of a batch's answers, in nats. */
 export interface ReferenceLogps {
   chosen: number[];
@@ -25,7 +28,7 @@ export class ReferenceCache {
 
   /** @param fingerprint names the exact weights; null keeps the cache in memory only */
   constructor(fingerprint: string | null, precision: string, folder = join(cacheDir(), "reference-logps")) {
-    this.file = fingerprint === null ? null : join(folder, `${sum(`${fingerprint}\0${precision}`).slice(0, 32)}.jsonl`);
+    this.file = fingerprint === null ? null : join(folder, `${sum(`${fingerprint}\0${precision}\0${REVISION}`).slice(0, 32)}.jsonl`);
     if (this.file && existsSync(this.file)) this.readFile(this.file);
   }
 

@@ -6,7 +6,7 @@ import { engineMemory } from "../../src/engine/info";
 import { jit } from "../../src/engine/jit";
 import { dpoLoss } from "../../src/loss/dpo";
 import { getLogProb, tokenLogps } from "../../src/loss/logps";
-import { pairLogps, toPairTensors } from "../../src/loss/pairs";
+import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../../src/loss/pairs";
 import { LlamaForCausalLM, parameterShapes } from "../../src/model/llama";
 import { packPairs } from "../../src/tokens/packing";
 import { allClose } from "../engine/close";
@@ -67,18 +67,17 @@ const rejected = randomPrompts([5, 1, 4], VOCABULARY, 23);
 const rows = prompts.map((prompt, i) => ({ prompt_input_ids: prompt, chosen_input_ids: chosen[i]!, rejected_input_ids: rejected[i]! }));
 
 test("log-probabilities of packed pairs are those of plain sequences, by getLogProb and in float64", async () => {
-  // The small multiple packs several pairs into a row, the large one leaves much padding.
-  for (const lengthMultiple of [4, 64]) {
-    const packed = packPairs(rows, { padTokenId: 0, lengthMultiple, predictionMultiple: 8 });
+  // Small multiples leave little padding, large ones much.
+  for (const [lengthMultiple, widthMultiple] of [[4, 4], [64, 4], [4, 64]]) {
+    const packed = packPairs(rows, { padTokenId: 0, lengthMultiple, widthMultiple, predictionMultiple: 8 });
     const tensors = toPairTensors(packed);
     const results = jit((...list: Tensor[]) => {
-      const [inputIds, segments, parents, positions, sources, targets, owners, weights] = list;
-      const { chosen, rejected } = pairLogps(model, { inputIds, segments, parents, positions, sources, targets, owners, weights } as never, 3);
+      const { chosen, rejected } = pairLogps(model, pairTensorsFrom(list), 3);
       return [chosen, rejected];
-    })(...Object.values(tensors));
+    })(...pairTensorList(tensors));
     for (const [side, answers] of [[results[0]!, chosen], [results[1]!, rejected]] as const) {
       const values = (await side.data()) as Float32Array;
-      allClose(values, prompts.map((prompt, i) => referenceLogp(prompt, answers[i]!, weights, model.config)), 1e-4, `multiple ${lengthMultiple}`);
+      allClose(values, prompts.map((prompt, i) => referenceLogp(prompt, answers[i]!, weights, model.config)), 1e-4, `multiples ${lengthMultiple}, ${widthMultiple}`);
       const plain = prompts.map((prompt, i) => tf.tidy(() => {
         const ids = tf.tensor2d([[...prompt, ...answers[i]!]], undefined, "int32");
         const mask = tf.tensor2d([[...prompt.map(() => 0), ...answers[i]!.map(() => 1)]], undefined, "int32");
@@ -106,7 +105,7 @@ test("gradients of the packed DPO loss are central differences of the float64 lo
   const margins = [0.4, -1.5, 2];
   const beta = 0.3;
   const lossOf = (w: Weights): number => referenceDpoLoss(prompts.map((prompt, i) => ({ prompt, chosen: chosen[i]!, rejected: rejected[i]!, margin: margins[i]! })), beta, w, model.config);
-  const tensors = toPairTensors(packPairs(rows, { padTokenId: 0, lengthMultiple: 4, predictionMultiple: 8 }));
+  const tensors = toPairTensors(packPairs(rows, { padTokenId: 0, lengthMultiple: 4, widthMultiple: 4, predictionMultiple: 8 }));
   const variables = [...model.parameters.values()];
   const [loss, ...gradients] = jit(() => {
     const { value, grads } = tf.variableGrads(() => {

@@ -253,7 +253,7 @@ test("in bfloat16 a run begins at exactly ln 2, and gives the same numbers whate
   assert.deepEqual(await run({}, true), alone);
 });
 
-test("precomputeReference computes all rows once, with progress", () => withTrainer({ perDeviceTrainBatchSize: 6 }, async (trainer) => {
+test("precomputeReference computes what the run will need once, with progress", () => withTrainer({ perDeviceTrainBatchSize: 6, maxSteps: 3, shuffle: false }, async (trainer) => {
   const progress: number[][] = [];
   await trainer.precomputeReference((done, total) => progress.push([done, total]));
   assert.deepEqual(progress, [[6, 16], [12, 16], [16, 16]]);
