@@ -26,17 +26,17 @@ export class DisturbedError extends Error {
 /**
  * Measures several sides in turn: each is loaded and warmed up by itself, then they step one after the other, A B A B,
  * while the others idle. A round in which other processes took too much of the machine is measured again.
- * @param warmUp steps of each side that are not timed @param timed rounds that count
+ * @param warmUp steps of each side that are not timed, side by side @param timed rounds that count
  * @throws DisturbedError when more rounds than should count were disturbed
  */
-export async function alternate(sides: readonly Side[], warmUp: number, timed: number, onProgress: (text: string) => void, watch: Watch = watchOthers): Promise<Alternation> {
+export async function alternate(sides: readonly Side[], warmUp: readonly number[], timed: number, onProgress: (text: string) => void, watch: Watch = watchOthers): Promise<Alternation> {
   try {
     const ready: Ready[] = [];
-    for (const side of sides) {
+    for (const [s, side] of sides.entries()) {
       onProgress(`${side.name} (${side.setting}): loading`);
       ready.push(await side.ready());
-      for (let i = 0; i < warmUp; i++) {
-        onProgress(`${side.name} (${side.setting}): warm-up ${i + 1} of ${warmUp}`);
+      for (let i = 0; i < warmUp[s]!; i++) {
+        onProgress(`${side.name} (${side.setting}): warm-up ${i + 1} of ${warmUp[s]}`);
         await side.step();
       }
     }

@@ -19,7 +19,10 @@ import { readRows, wholeBatches } from "./rows";
 import { Side } from "./side";
 
 /** Timed steps of each side: so many in all, and at least so many in each cell of the table. */
-const TIMED_STEPS = { all: 20, cell: 10 };
+const TIMED_STEPS = { all: 20, cell: 6 };
+
+/** Untimed steps of a peer: it compiles nothing, but fills its caches and reaches its peak. */
+const PEER_WARM_UP = 2;
 
 /** The ways in which a peer reaches a precision on a CPU; the fastest one counts. */
 const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
@@ -30,7 +33,8 @@ const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
 const usage = `npm run bench -- dpo [options]
 DPO training steps of the packaged model: padding or packing, forward, backward, clipping, AdamW. Every side is a process of
 its own with the same weights, rows, order, batches and threads; reference log-probabilities are computed beforehand.
-After one pass over all batches as warm-up, ${TIMED_STEPS.cell} steps of each side are timed in turn, ${TIMED_STEPS.all} when one batch size and precision is asked for.
+After a warm-up (ours: one pass over all batches, which compiles their shapes; a peer's: ${PEER_WARM_UP} steps) ${TIMED_STEPS.cell} steps of each side are timed in turn,
+${TIMED_STEPS.all} when one batch size and precision is asked for.
 A round in which other processes take more than ${BUSY_ABOVE * 100} % of the machine is measured again; when more are than count, nothing is reported.
 
   --rows FILE             [{"prompt": …, "chosen": …, "rejected": …}, …]; default: the first 64 rows of data/human-like
@@ -61,7 +65,9 @@ async function runDpo(options: DpoOptions): Promise<void> {
     const tokenized = texts.map((part) => tokenizeRows(part, tokenizer, { maxPromptLength: null }));
     for (const precision of options.precisions) {
       const runs = await measure({ precision, timed, texts, tokenized }, options.peer, peer);
-      cells.push({ batch, precision, timed, tokens: tokenized.map(tokensOf), runs });
+      // Both sides enter the first timed round at the same batch.
+      const tokens = tokenized.map((_, i) => tokensOf(tokenized[(i + PEER_WARM_UP) % tokenized.length]!));
+      cells.push({ batch, precision, timed, tokens, runs });
     }
   }
   report({ peer: options.peer, rows: rows.length, cells });
@@ -100,7 +106,7 @@ async function measure({ precision, timed, texts, tokenized }: CellPlan, peerNam
     for (const setting of peer ? PEER_SETTINGS[precision] : [null]) {
       const sides = [ourSide(precision, jobFile(precision))];
       if (peer && setting) sides.push(peerSide(peerName, setting, peer.python, jobFile(setting), folder));
-      runs.push(await alternate(sides, texts.length, timed, progress(`batch ${texts[0]!.length}, ${precision}`)));
+      runs.push(await alternate(sides, [texts.length + PEER_WARM_UP, PEER_WARM_UP], timed, progress(`batch ${texts[0]!.length}, ${precision}`)));
     }
   } catch (error) {
     throw error instanceof DisturbedError ? busyMessage(error.others) : error;

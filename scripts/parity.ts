@@ -7,8 +7,7 @@ const usage = `npm run parity -- FILE...
 Compares this library with figures made in Python on the packaged model: ids, log-probabilities, logits, hidden states,
 losses, gradients and optimiser steps of a DPO file; ids, decodings and chats of a tokenizer file. The policy of a DPO
 file is the reference with its tied embedding times 1.01. An optimiser's batch is the file's first pairs.
-Computes in float32 with Eigen's matrix products; TF_ENABLE_ONEDNN_OPTS=1 takes oneDNN's, as training does: they are
-faster and round more.
+Computes in float32, as training with that precision does.
 
 Prints one line for each kind of figure with its worst deviation and the tolerance, then what could not be checked, and
 at the end a line of JSON: {"checked": n, "failed": n, "unsupported": n}.
@@ -47,9 +46,6 @@ async function main(args: string[]): Promise<number> {
   }
   // Every file is read before the engine starts: a wrong one costs no waiting.
   const tasks = args.map(readTask);
-  // oneDNN's matrix product adds up a whole row in one go and rounds half as much again as PyTorch's; Eigen's, which
-  // adds up in blocks, rounds like PyTorch's. A loss at beta 1 shows the difference. Training takes the faster one.
-  process.env.TF_ENABLE_ONEDNN_OPTS ??= "0";
   const { checkFiles } = await import("./parity/checkFiles");
   const { lines, totals } = await checkFiles(tasks, (text) => console.error(text));
   console.log([...lines, JSON.stringify(totals)].join("\n"));

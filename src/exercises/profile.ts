@@ -13,6 +13,7 @@ const described = {
   epochs: "epochs",
   steps: "steps by hand",
   batchSize: "pairs in a batch",
+  loopBatchSize: "pairs in a batch by hand",
   learningRate: "learning rate",
   maxLength: "longest sequence, tokens",
   maxPromptLength: "longest prompt, tokens",
