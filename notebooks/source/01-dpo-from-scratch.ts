@@ -898,7 +898,8 @@ table(
 // %% [markdown]
 // ## Part 7. Before and after
 //
-// The same question, the same seed, both models. Sampling takes a few seconds.
+// The same question, the same seed, both models. One answer is made token by token, about a dozen a second on two cores,
+// so this takes under a minute.
 
 // %%
 const sampling: GenerateOptions = {
@@ -925,7 +926,7 @@ sideBySide(
 // - informal words and signs for each hundred words ("oh", "honestly", an emoji),
 // - **distinct-3**, the share of different triples among all triples of words: it falls when a model begins to repeat itself.
 //
-// Sampling all of it takes under a minute.
+// Sampling all of it takes one to two minutes.
 
 // %%
 const samplePrompts = heldOutRows.slice(0, settings.samples).map((row) => row.prompt);

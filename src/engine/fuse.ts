@@ -8,9 +8,14 @@ import { Recorder, type GraphOutput, type Part } from "./recorder";
 /** Those made so far, by name and signature: traces of every model share them, so each is compiled once. */
 const parts = new Map<string, Part>();
 
+/** Below so many values the call of a function costs more than what it saves. */
+const FEWEST_VALUES = 1 << 16;
+
 export interface FuseOptions {
   /** Only matrix products make use of the results: in a bfloat16 trace they are narrowed in the same pass. */
   operands?: boolean;
+  /** Parts whose inputs are all smaller, in values, are left as they are. Default 65,536. */
+  fewest?: number;
 }
 
 /**
@@ -19,9 +24,9 @@ export interface FuseOptions {
  * tfjs's tape does not see inside: use it within `tf.customGrad`.
  * @param name stands for `fn`: what has the same name must compute the same @param fn of tensors only, no variables
  */
-export function fuse(name: string, inputs: readonly Tensor[], fn: (...inputs: Tensor[]) => Tensor[], { operands = false }: FuseOptions = {}): Tensor[] {
+export function fuse(name: string, inputs: readonly Tensor[], fn: (...inputs: Tensor[]) => Tensor[], { operands = false, fewest = FEWEST_VALUES }: FuseOptions = {}): Tensor[] {
   const { recorder } = binding;
-  if (!recorder?.fusesParts) return fn(...inputs);
+  if (!recorder?.fusesParts || Math.max(...inputs.map((input) => input.size)) < fewest) return fn(...inputs);
   const symbols = inputs.map((input) => recorder.smallest(binding.symbolOf(idOf(input))));
   const narrow = operands && recorder.precision === "bfloat16";
   const key = `${name} ${symbols.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ")} ${narrow}`;

@@ -15,7 +15,7 @@ const part = (a: Tensor, b: Tensor, c: Tensor): Tensor[] => [tf.mul(tf.sigmoid(a
 const [first, second] = part(x, y, row).map((t) => Array.from(t.dataSync()));
 
 test("a fused part computes what its ops compute, eager, traced and within XLA", async () => {
-  const call = (a: Tensor, b: Tensor): Tensor[] => fuse("test_part", [a, b, row], (a, b, c) => part(a!, b!, c!));
+  const call = (a: Tensor, b: Tensor): Tensor[] => fuse("test_part", [a, b, row], (a, b, c) => part(a!, b!, c!), { fewest: 0 });
   for (const [name, run] of [["eager", call], ["traced", jit(call)], ["xla", jit(call, { xla: true })]] as const) {
     const [a, b] = run(x, y);
     assert.deepEqual([a!.shape, b!.shape], [[4, 6], [4, 6]]);
@@ -27,7 +27,7 @@ test("a fused part computes what its ops compute, eager, traced and within XLA",
 test("it is one node, shared by name and shapes; other shapes get a function of their own", async () => {
   const times = (n: number) => jit((a: Tensor) => {
     let result = a;
-    for (let i = 0; i < n; i++) [result] = fuse("test_chain", [result], (a) => [tf.add(tf.mul(a!, 0.5), tf.sin(a!))]) as [Tensor];
+    for (let i = 0; i < n; i++) [result] = fuse("test_chain", [result], (a) => [tf.add(tf.mul(a!, 0.5), tf.sin(a!))], { fewest: 0 }) as [Tensor];
     return result;
   });
   const [one, five] = [times(1), times(5)];
@@ -42,10 +42,19 @@ test("it is one node, shared by name and shapes; other shapes get a function of 
   allClose((await tall.data()) as Float32Array, expected, 1e-6);
 });
 
+test("a small part is not worth a function", () => {
+  const nodesOf = (size: number): number => {
+    const traced = jit((a: Tensor) => fuse("test_small", [a], (a) => [tf.sin(tf.cos(tf.sin(a!)))])[0]!);
+    traced(tf.zeros([size]));
+    return traced.traces[0]!.nodes;
+  };
+  assert.equal(nodesOf(100) - nodesOf(100_000), 2);
+});
+
 test("in bfloat16 results for matrix products are rounded once, others not at all", async () => {
   const weight = tf.eye(6) as Tensor2D;
   const run = (operands: boolean, through: boolean) => jit((a: Tensor, b: Tensor) => {
-    const [result] = fuse("test_sum", [a, b], (a, b) => [tf.add(a!, b!)], { operands });
+    const [result] = fuse("test_sum", [a, b], (a, b) => [tf.add(a!, b!)], { operands, fewest: 0 });
     return through ? tf.matMul(result as Tensor2D, weight) : result!;
   }, { precision: "bfloat16" })(x, y);
   const exact = Array.from(x.dataSync(), (v, i) => Math.fround(v + y.dataSync()[i]!));
@@ -60,7 +69,7 @@ test("in bfloat16 results for matrix products are rounded once, others not at al
 test("a value that a product narrowed is read from its copy", async () => {
   const results = jit((a: Tensor) => {
     const product = tf.matMul(a as Tensor2D, a as Tensor2D, false, true);
-    const [fused] = fuse("test_double", [product], (p) => [tf.add(p!, p!)]);
+    const [fused] = fuse("test_double", [product], (p) => [tf.add(p!, p!)], { fewest: 0 });
     return [product, fused!];
   }, { precision: "bfloat16" })(x);
   const [product, doubled] = await Promise.all(results.map((result) => result.data()));
@@ -70,9 +79,9 @@ test("a value that a product narrowed is read from its copy", async () => {
 test("a part that uses a tensor it was not given is refused, and leaves the engine usable", async () => {
   const start = engineMemory();
   const large = tf.ones([300, 100]);
-  const bad = jit((a: Tensor) => fuse("test_capture", [a], (a) => [tf.add(tf.sum(large), a!)])[0]!);
+  const bad = jit((a: Tensor) => fuse("test_capture", [a], (a) => [tf.add(tf.sum(large), a!)], { fewest: 0 })[0]!);
   assert.throws(() => bad(x), /fuse: test_capture uses a tensor that is not among its inputs/);
-  const good = jit((a: Tensor) => fuse("test_after", [a], (a) => [tf.neg(a!)])[0]!);
+  const good = jit((a: Tensor) => fuse("test_after", [a], (a) => [tf.neg(a!)], { fewest: 0 })[0]!);
   const result = good(x);
   allClose((await result.data()) as Float32Array, Array.from(x.dataSync(), (v) => -v), 0);
   tf.dispose([large, result]);
