@@ -127,7 +127,7 @@ export class Binding implements TFJSBinding {
       }));
     } catch (error) {
       // Whoever made the call learns of the failure here; the next call must find the background thread at work.
-      this.context.clearBackgroundError();
+      this.context.settleBackground();
       throw error;
     } finally {
       for (const handle of temporary) c.TFE_DeleteTensorHandle(handle);
@@ -169,7 +169,7 @@ export class Binding implements TFJSBinding {
       if (resource !== undefined) return await this.readVariableLater(resource, shape, dtype);
       return await this.withHandles([id], ([handle]) => readHandleAsync(handle!, shape, dtype));
     } catch (error) {
-      this.context.clearBackgroundError();
+      this.context.settleBackground();
       throw error;
     }
   }

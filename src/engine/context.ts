@@ -82,7 +82,10 @@ export class Context {
     }
   }
 
-  /** `waitForBackground` for cleaning up: a failure stays with the results of the call. */
+  /**
+   * `waitForBackground` for cleaning up: a failure stays with the results of the call. After a failed read too: the
+   * result tells of a failure a moment before the thread does, which then refuses work.
+   */
   settleBackground(): void {
     if (!this.backgroundBusy) return;
     c.TFE_ExecutorWaitForAllPendingNodes(this.background, status);
@@ -91,7 +94,7 @@ export class Context {
   }
 
   /** After a failure the background thread refuses work until it is told to go on. */
-  clearBackgroundError(): void {
+  private clearBackgroundError(): void {
     c.TFE_ExecutorClearError(this.background);
   }
 
