@@ -49,9 +49,13 @@ export async function alternate(sides: readonly Side[], warmUp: readonly number[
       const steps: Step[] = [];
       for (const side of sides) steps.push({ ...(await side.step()), round });
       const others = othersSince();
-      (others > BUSY_ABOVE ? loud : quiet).push(others);
-      if (loud.length > timed) throw new DisturbedError(loud.reduce((a, b) => a + b) / loud.length, loud.length);
-      if (others <= BUSY_ABOVE) steps.forEach((step, s) => measured[s]!.steps.push(step));
+      if (others > BUSY_ABOVE) {
+        loud.push(others);
+        if (loud.length > timed) throw new DisturbedError(loud.reduce((a, b) => a + b) / loud.length, loud.length);
+        continue;
+      }
+      quiet.push(others);
+      steps.forEach((step, s) => measured[s]!.steps.push(step));
     }
     sides.forEach((side, s) => (measured[s]!.peakBytes = side.peakBytes));
     for (const side of sides) await side.end();

@@ -1,7 +1,8 @@
 import { c, cString, check, status, type Pointer } from "./capi";
 import type { Context } from "./context";
 import { ATTR, int64s, TF } from "./dtypes";
-import { stringList, type Attribute } from "./eager";
+import type { Attribute } from "./eager";
+import { groupInputs, setNodeAttribute } from "./node";
 import { newHostTensor, type HostValues } from "./tensors";
 
 /** `float32` computes as written; `bfloat16` casts the operands of matrix products and keeps all else in float32. */
@@ -303,63 +304,3 @@ export class Recorder {
 }
 
 const castKey = ({ op, index }: GraphOutput, dtype: number): string => `${op}:${index}:${dtype}`;
-
-/** Arranges a flat list of inputs as the op's definition groups them. */
-function groupInputs(declared: readonly { numberAttribute?: string; typeListAttribute?: string }[], attributes: readonly Attribute[], flat: readonly GraphOutput[]): (GraphOutput | GraphOutput[])[] {
-  const grouped: (GraphOutput | GraphOutput[])[] = [];
-  let at = 0;
-  for (const input of declared) {
-    if (input.numberAttribute !== undefined || input.typeListAttribute !== undefined) {
-      const given = attributes.find((attribute) => attribute.name === input.numberAttribute)?.value;
-      const count = typeof given === "number" ? given : flat.length - at - (declared.length - grouped.length - 1);
-      grouped.push(flat.slice(at, at + count));
-      at += count;
-    } else {
-      grouped.push(flat[at++]!);
-    }
-  }
-  return grouped;
-}
-
-function setNodeAttribute(description: Pointer, { name, type, value }: Attribute): void {
-  const at = cString(name);
-  const list = Array.isArray(value) ? (value as number[]) : null;
-  switch (type) {
-    case ATTR.TYPE:
-      if (list) c.TF_SetAttrTypeList(description, at, Int32Array.from(list), list.length);
-      else c.TF_SetAttrType(description, at, value as number);
-      break;
-    case ATTR.BOOL:
-      if (list) c.TF_SetAttrBoolList(description, at, Uint8Array.from(list, Number), list.length);
-      else c.TF_SetAttrBool(description, at, value ? 1 : 0);
-      break;
-    case ATTR.INT:
-      if (list) c.TF_SetAttrIntList(description, at, int64s(list), list.length);
-      else c.TF_SetAttrInt(description, at, value as number);
-      break;
-    case ATTR.FLOAT:
-      if (list) c.TF_SetAttrFloatList(description, at, Float32Array.from(list), list.length);
-      else c.TF_SetAttrFloat(description, at, value as number);
-      break;
-    case ATTR.STRING:
-      if (list) {
-        const { addresses, lengths } = stringList(list);
-        c.TF_SetAttrStringList(description, at, addresses, lengths, list.length);
-      } else {
-        const bytes = typeof value === "string" ? Buffer.from(value) : (value as Uint8Array);
-        c.TF_SetAttrString(description, at, bytes, bytes.length);
-      }
-      break;
-    case ATTR.SHAPE: {
-      const dims = int64s(value as number[]);
-      c.TF_SetAttrShape(description, at, dims, dims.length);
-      break;
-    }
-    case ATTR.TENSOR:
-      c.TF_SetAttrTensor(description, at, value as Pointer, status);
-      check(name);
-      break;
-    default:
-      throw new Error(`Attribute ${name} has kind ${type}, which the recorder does not know.`);
-  }
-}

@@ -21,6 +21,7 @@ export function epochBatches(lengths: readonly number[], epoch: number, args: Pi
   return args.shuffle && args.groupByLength ? random.shuffled(batches) : batches;
 }
 
-function chunks<T>(items: readonly T[], size: number): T[][] {
+/** A list in parts of `size`, the last one maybe smaller. */
+export function chunks<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }

@@ -9,6 +9,7 @@ import { packedLength, packPairs } from "../tokens/packing";
 import { tokenizeRows, type TokenizedRow } from "../tokens/preference";
 import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
+import { chunks } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import { Reference } from "./reference";
@@ -137,9 +138,7 @@ export class DPOTrainer {
 
   /** The evaluation rows in batches of like length. */
   private evalBatches(): TokenizedRow[][] {
-    const size = this.args.perDeviceEvalBatchSize;
-    const byLength = [...this.evalRows].sort((a, b) => packedLength(a) - packedLength(b));
-    return Array.from({ length: Math.ceil(byLength.length / size) }, (_, i) => byLength.slice(i * size, (i + 1) * size));
+    return chunks([...this.evalRows].sort((a, b) => packedLength(a) - packedLength(b)), this.args.perDeviceEvalBatchSize);
   }
 
   /** Computes and keeps the reference log-probabilities of all rows that the run will meet now, rather than batch by batch while training. */
