@@ -3,7 +3,7 @@ import { tf } from "../../src/engine/backend";
 import { jit } from "../../src/engine/jit";
 import type { ModelFiles } from "../../src/hub/source";
 import { getLogProb, tokenLogps } from "../../src/loss/logps";
-import { pairTensorList, pairTensorsFrom, sumByOwner, toPairTensors } from "../../src/loss/pairs";
+import { pairTensorList, pairTensorsFrom, predictingStates, sumByOwner, toPairTensors } from "../../src/loss/pairs";
 import { attentionBias, rotaryTable } from "../../src/model/attention";
 import { decoderLayer, LlamaForCausalLM } from "../../src/model/llama";
 import { embedding, rmsNorm } from "../../src/model/ops";
@@ -47,8 +47,7 @@ export class Subject {
     // The number of pairs is in no shape of the batch, so it travels as the length of an argument.
     this.packedLogps = jit((count: Tensor, ...list: Tensor[]) => {
       const pairs = pairTensorsFrom(list);
-      const hidden = tf.reshape(model.hiddenStates(pairs), [-1, model.config.hiddenSize]) as Tensor2D;
-      const tokens = tokenLogps(embedding(hidden, pairs.sources) as Tensor2D, model.head, pairs.targets);
+      const tokens = tokenLogps(predictingStates(model, pairs), model.head, pairs.targets);
       return [tokens, sumByOwner(tf.mul(tokens, pairs.weights), pairs.owners, 2 * count.size)];
     }, { name: "packedLogps" });
   }

@@ -1,21 +1,16 @@
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { rawOp, tf, type } from "../engine/backend";
+import { treeBias, type TreeRows } from "../model/attention";
 import type { LlamaForCausalLM } from "../model/llama";
 import { embedding, withGradient } from "../model/ops";
 import type { PackedPairs } from "../tokens/packing";
 import { tokenLogps } from "./logps";
 
 /** A packed batch on the device: int32, but for the weights. */
-export interface PairTensors {
+export interface PairTensors extends TreeRows {
   /** [1, length] */
   inputIds: Tensor2D;
   positions: Tensor2D;
-  /** [rows, width] */
-  segments: Tensor2D;
-  parents: Tensor2D;
-  tokenOf: Tensor2D;
-  /** [length] */
-  slots: Tensor1D;
   /** [predictions] */
   sources: Tensor1D;
   targets: Tensor1D;
@@ -24,15 +19,15 @@ export interface PairTensors {
 }
 
 /** A jitted function takes tensors one by one; this is their order. */
-const ORDER = ["inputIds", "positions", "segments", "parents", "tokenOf", "slots", "sources", "targets", "owners", "weights"] as const satisfies readonly (keyof PairTensors)[];
+const ORDER = ["inputIds", "positions", "queries", "places", "keys", "lasts", "sources", "targets", "owners", "weights"] as const satisfies readonly (keyof PairTensors)[];
 
 export function toPairTensors(packed: PackedPairs): PairTensors {
   const sequence = (values: Int32Array): Tensor2D => tf.tensor2d(values, [1, packed.length], "int32");
-  const grid = (values: Int32Array): Tensor2D => tf.tensor2d(values, [packed.rows, packed.width], "int32");
+  const grid = (values: Int32Array): Tensor2D => tf.tensor2d(values, [packed.rows, values.length / packed.rows], "int32");
   const list = (values: Int32Array): Tensor1D => tf.tensor1d(values, "int32");
   return {
     inputIds: sequence(packed.inputIds), positions: sequence(packed.positions),
-    segments: grid(packed.segments), parents: grid(packed.parents), tokenOf: grid(packed.tokenOf), slots: list(packed.slots),
+    queries: grid(packed.queries), places: list(packed.places), keys: grid(packed.keys), lasts: grid(packed.lasts),
     sources: list(packed.sources), targets: list(packed.targets), owners: list(packed.owners), weights: tf.tensor1d(packed.weights),
   };
 }
@@ -55,14 +50,20 @@ export function sumByOwner(values: Tensor1D, owners: Tensor1D, count: number): T
   ) as Tensor1D;
 }
 
+/** Hidden states, after the final norm, at the predicting positions of a packed batch: [predictions, hidden]. */
+export function predictingStates(model: LlamaForCausalLM, pairs: PairTensors): Tensor2D {
+  const { inputIds, positions, sources } = pairs;
+  const states = model.hiddenStates({ inputIds, positions, attention: { bias: treeBias(pairs), rows: pairs } });
+  return embedding(tf.reshape(states, [-1, model.config.hiddenSize]) as Tensor2D, sources) as Tensor2D;
+}
+
 /**
  * Log-probabilities of the answers of a packed batch, the head applied to predicting positions only.
  * @param count how many pairs the batch holds
  * @returns chosen and rejected, each [count], in nats
  */
 export function pairLogps(model: LlamaForCausalLM, pairs: PairTensors, count: number): { chosen: Tensor1D; rejected: Tensor1D } {
-  const hidden = tf.reshape(model.hiddenStates(pairs), [-1, model.config.hiddenSize]) as Tensor2D;
-  const predicting = embedding(hidden, pairs.sources) as Tensor2D;
+  const predicting = predictingStates(model, pairs);
   const logps = tf.mul(tokenLogps(predicting, model.head, pairs.targets), pairs.weights) as Tensor1D;
   const sums = sumByOwner(logps, pairs.owners, 2 * count);
   return { chosen: tf.slice(sums, [0], [count]), rejected: tf.slice(sums, [count], [count]) };

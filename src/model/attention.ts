@@ -1,7 +1,7 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { LlamaConfig } from "./config";
-import { attend, linear, rearrange, rotary, type RotaryTable } from "./ops";
+import { attend, embedding, linear, rearrange, rotary, type RotaryTable } from "./ops";
 
 /** Added to the score of a key that a query must not see. Finite: a row that sees nothing stays free of NaN. */
 export const MASKED = -1e9;
@@ -14,22 +14,42 @@ export interface AttentionWeights {
   o: Tensor2D;
 }
 
+const biasFrom = (visible: Tensor, shape: [number, number, number]): Tensor4D => {
+  const [rows, queries, keys] = shape;
+  return tf.reshape(tf.mul(tf.sub(1, tf.cast(visible, "float32")), MASKED), [rows, 1, queries, keys]) as Tensor4D;
+};
+
 /**
- * Who sees whom. A query at i sees a key at j ≤ i that stands in the query's own segment or in its parent; segment 0
- * is padding, seen by nobody. An attention mask of ones and zeros is such a map with every token its own parent:
- * ordinary causal attention. An answer whose parent is its prompt shares the prompt with the other answers to it.
- * @param segments int32 [batch, length] @param parents the segment each token sees beside its own, int32 [batch, length]
+ * Causal attention: a query at i sees the keys at j ≤ i that are no padding.
+ * @param attentionMask 1 for tokens, 0 for padding on either side, int32 [batch, length]
  * @returns float32 [batch, 1, length, length]: 0 or MASKED
  */
-export function attentionBias(segments: Tensor2D, parents: Tensor2D = segments): Tensor4D {
-  const [batch, length] = segments.shape;
-  const keys = tf.reshape(segments, [batch, 1, length]);
-  const column = (x: Tensor2D): Tensor => tf.reshape(x, [batch, length, 1]);
+export function attentionBias(attentionMask: Tensor2D): Tensor4D {
+  const [batch, length] = attentionMask.shape;
   const positions = tf.range(0, length, 1, "int32");
   const causal = tf.greaterEqual(tf.reshape(positions, [1, length, 1]), tf.reshape(positions, [1, 1, length]));
-  const related = tf.logicalOr(tf.equal(keys, column(segments)), tf.equal(keys, column(parents)));
-  const visible = tf.logicalAnd(tf.logicalAnd(related, tf.notEqual(keys, tf.scalar(0, "int32"))), causal);
-  return tf.reshape(tf.mul(tf.sub(1, tf.cast(visible, "float32")), MASKED), [batch, 1, length, length]) as Tensor4D;
+  const real = tf.notEqual(tf.reshape(attentionMask, [batch, 1, length]), tf.scalar(0, "int32"));
+  return biasFrom(tf.logicalAnd(real, causal), [batch, length, length]);
+}
+
+/** Rows of attention over the tokens of a tree, see PackedPairs. All int32. */
+export interface TreeRows {
+  /** The token at each place for queries, [rows, queries]. */
+  queries: Tensor2D;
+  /** The place among the queries of each token, [length]. */
+  places: Tensor1D;
+  /** The token at each place for keys, and the last token that sees it, [rows, keys]. */
+  keys: Tensor2D;
+  lasts: Tensor2D;
+}
+
+/** A query q sees a key k where k ≤ q ≤ the last token that goes on from k. @returns float32 [rows, 1, queries, keys]: 0 or MASKED */
+export function treeBias({ queries, keys, lasts }: TreeRows): Tensor4D {
+  const [rows, width] = queries.shape;
+  const keyWidth = keys.shape[1];
+  const column = tf.reshape(queries, [rows, width, 1]);
+  const line = (x: Tensor2D): Tensor => tf.reshape(x, [rows, 1, keyWidth]);
+  return biasFrom(tf.logicalAnd(tf.greaterEqual(column, line(keys)), tf.lessEqual(column, line(lasts))), [rows, width, keyWidth]);
 }
 
 /**
@@ -48,10 +68,10 @@ export function rotaryTable(positions: Tensor2D, config: LlamaConfig): RotaryTab
 
 /** How a batch attends. */
 export interface AttentionLayout {
-  /** [rows, 1, width, width], see `attentionBias`. */
+  /** [rows, 1, queries, keys], see `attentionBias` and `treeBias`. */
   bias: Tensor4D;
-  /** Where the rows are not the batch's own: which token stands at each of their places, and at which place each token stands. */
-  rows?: { tokenOf: Tensor2D; slots: Tensor1D };
+  /** Where the rows are not the batch's own. */
+  rows?: TreeRows;
 }
 
 /**
@@ -60,16 +80,18 @@ export interface AttentionLayout {
  */
 export function selfAttention(x: Tensor3D, weights: AttentionWeights, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig): Tensor3D {
   const [batch, length] = x.shape;
-  const [rowCount, , width] = bias.shape;
+  const [rowCount, , queries, keys] = bias.shape;
   const { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
   const split = (y: Tensor3D, n: number): Tensor4D => tf.reshape(y, [batch, length, n, headDim]) as Tensor4D;
-  const toRows = (y: Tensor): Tensor => (rows ? rearrange(tf.reshape(y, [batch * length, -1]) as Tensor2D, tf.reshape(rows.tokenOf, [-1]), rows.slots) : y);
-  const headsFirst = (y: Tensor, n: number): Tensor4D => tf.transpose(tf.reshape(toRows(y), [rowCount, width, n, headDim]), [0, 2, 1, 3]) as Tensor4D;
+  const flat = (y: Tensor): Tensor2D => tf.reshape(y, [batch * length, -1]) as Tensor2D;
+  const forQueries = (y: Tensor): Tensor => (rows ? rearrange(flat(y), tf.reshape(rows.queries, [-1]), rows.places) : y);
+  const forKeys = (y: Tensor): Tensor => (rows ? embedding(flat(y), tf.reshape(rows.keys, [-1])) : y);
+  const headsFirst = (y: Tensor, width: number, n: number): Tensor4D => tf.transpose(tf.reshape(y, [rowCount, width, n, headDim]), [0, 2, 1, 3]) as Tensor4D;
   const q = rotary(split(linear(x, weights.q), heads), table, 1 / Math.sqrt(headDim));
   const k = rotary(split(linear(x, weights.k), keyHeads), table);
   const v = linear(x, weights.v);
-  const mixed = attend(headsFirst(q, heads), headsFirst(k, keyHeads), headsFirst(v, keyHeads), bias);
-  const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rowCount * width, heads * headDim]) as Tensor2D;
-  const back = rows ? rearrange(joined, rows.slots, tf.reshape(rows.tokenOf, [-1])) : joined;
+  const mixed = attend(headsFirst(forQueries(q), queries, heads), headsFirst(forKeys(k), keys, keyHeads), headsFirst(forKeys(v), keys, keyHeads), bias);
+  const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rowCount * queries, heads * headDim]) as Tensor2D;
+  const back = rows ? rearrange(joined, rows.places, tf.reshape(rows.queries, [-1])) : joined;
   return linear(tf.reshape(back, [batch, length, heads * headDim]) as Tensor3D, weights.o);
 }

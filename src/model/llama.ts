@@ -35,18 +35,12 @@ export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
   return all;
 }
 
-/** Where in a batch each token stands, and whom it sees; see `attentionBias`. All int32. */
+/** Tokens, where each stands in its text, and how they attend. */
 export interface SequenceLayout {
-  /** [batch, length], as are the positions. */
+  /** int32 [batch, length], as are the positions. */
   inputIds: Tensor2D;
   positions: Tensor2D;
-  /** [batch, length], or over rows of attention of its own, [rows, width]. */
-  segments: Tensor2D;
-  /** As the segments. Default: every token its own parent. */
-  parents?: Tensor2D;
-  /** For rows of attention: the number of the token at each of their places, [rows, width], and the place of each token, [batch · length]. */
-  tokenOf?: Tensor2D;
-  slots?: Tensor1D;
+  attention: AttentionLayout;
 }
 
 let modelCount = 0;
@@ -120,9 +114,8 @@ export class LlamaForCausalLM {
   }
 
   /** Hidden states after the final norm: [batch, length, hidden]. */
-  hiddenStates({ inputIds, positions, segments, parents, tokenOf, slots }: SequenceLayout): Tensor3D {
+  hiddenStates({ inputIds, positions, attention }: SequenceLayout): Tensor3D {
     const table = rotaryTable(positions, this.config);
-    const attention: AttentionLayout = { bias: attentionBias(segments, parents), ...(tokenOf && slots ? { rows: { tokenOf, slots } } : {}) };
     // transformers hands pad_token_id to the embedding: SmolLM2's is <|im_end|>, whose row learns from the head alone.
     let x = embedding(this.embedTokens, inputIds, this.config.padTokenId) as Tensor3D;
     for (const layer of this.layers) x = decoderLayer(x, layer, table, attention, this.config);
@@ -135,9 +128,9 @@ export class LlamaForCausalLM {
    * @returns float32 [batch, length, vocabulary]
    */
   forward(inputIds: Tensor2D, attentionMask: Tensor2D = tf.onesLike(inputIds)): Tensor3D {
-    const segments = tf.cast(attentionMask, "int32");
-    const positions = tf.maximum(tf.sub(tf.cumsum(segments, 1), tf.scalar(1, "int32")), tf.scalar(0, "int32")) as Tensor2D;
-    return linear(this.hiddenStates({ inputIds, segments, positions }), this.head);
+    const mask = tf.cast(attentionMask, "int32");
+    const positions = tf.maximum(tf.sub(tf.cumsum(mask, 1), tf.scalar(1, "int32")), tf.scalar(0, "int32")) as Tensor2D;
+    return linear(this.hiddenStates({ inputIds, positions, attention: { bias: attentionBias(mask) } }), this.head);
   }
 
   /** A second model with the same weights of its own. */

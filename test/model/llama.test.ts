@@ -61,7 +61,8 @@ test("a head of its own, heads without groups and a head size other than hidden 
   other.dispose();
 });
 
-const prompts = randomPrompts([6, 2, 9], VOCABULARY, 21);
+// The first and the last begin alike, as prompts with one system message do.
+const prompts = randomPrompts([6, 2, 9], VOCABULARY, 21).map((prompt, i) => (i === 1 ? prompt : [11, 12, 13, ...prompt]));
 const chosen = randomPrompts([3, 8, 1], VOCABULARY, 22);
 const rejected = randomPrompts([5, 1, 4], VOCABULARY, 23);
 const rows = prompts.map((prompt, i) => ({ prompt_input_ids: prompt, chosen_input_ids: chosen[i]!, rejected_input_ids: rejected[i]! }));

@@ -2,19 +2,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RandomSource } from "../../src/engine/random";
 import { packedLength, packPairs, type PackedPairs } from "../../src/tokens/packing";
+import { tokenTree } from "../../src/tokens/tree";
 import type { TokenizedRow } from "../../src/tokens/preference";
 
 const PAD = 0;
 
 /** What a packed batch says of each prediction: its whole context and the token, read back from the rows of attention only. */
 function unpack(packed: PackedPairs): { owner: number; context: number[]; target: number }[] {
-  const { inputIds, positions, slots, tokenOf, segments, parents, width } = packed;
+  const { inputIds, positions, places, queries, keys, lasts, queryWidth, keyWidth } = packed;
   return Array.from({ length: packed.predictions }, (_, n) => n).filter((n) => packed.weights[n]! > 0).map((n) => {
-    const at = slots[packed.sources[n]!]!;
-    const start = Math.floor(at / width) * width;
+    const place = places[packed.sources[n]!]!;
+    const query = queries[place]!;
+    const start = Math.floor(place / queryWidth) * keyWidth;
     const seen: number[] = [];
-    for (let i = start; i <= at; i++) if (segments[i] !== 0 && (segments[i] === segments[at] || segments[i] === parents[at])) seen.push(tokenOf[i]!);
-    seen.forEach((token, place) => assert.equal(positions[token], place, "positions count up through prompt and answer"));
+    for (let i = start; i < start + keyWidth; i++) if (keys[i]! <= query && query <= lasts[i]!) seen.push(keys[i]!);
+    seen.forEach((token, position) => assert.equal(positions[token], position, "positions count up through prompt and answer"));
     return { owner: packed.owners[n]!, context: seen.map((token) => inputIds[token]!), target: packed.targets[n]! };
   });
 }
@@ -31,43 +33,66 @@ const sorted = (list: object[]): string[] => list.map((entry) => JSON.stringify(
 
 test("one pair, by hand", () => {
   const packed = packPairs([{ prompt_input_ids: [5, 6], chosen_input_ids: [7], rejected_input_ids: [8, 9] }], { padTokenId: PAD, lengthMultiple: 4, widthMultiple: 3, predictionMultiple: 4 });
+  // The chosen answer's only token and the rejected one's last are predicted, but predict nothing.
   assert.deepEqual(packed, {
-    pairs: 1, length: 8, rows: 1, width: 6, predictions: 4, tokens: 5,
-    inputIds: Int32Array.of(5, 6, 7, 8, 9, PAD, PAD, PAD),
-    positions: Int32Array.of(0, 1, 2, 2, 3, 0, 0, 0),
-    slots: Int32Array.of(0, 1, 2, 3, 4, 5, 5, 5),
-    tokenOf: Int32Array.of(0, 1, 2, 3, 4, 7),
-    segments: Int32Array.of(1, 1, 2, 3, 3, 0),
-    parents: Int32Array.of(1, 1, 1, 1, 1, 0),
-    sources: Int32Array.of(1, 1, 3, 0),
+    pairs: 1, length: 4, rows: 1, queryWidth: 6, keyWidth: 3, predictions: 4, tokens: 3,
+    inputIds: Int32Array.of(5, 6, 8, PAD),
+    positions: Int32Array.of(0, 1, 2, 0),
+    queries: Int32Array.of(0, 1, 2, 3, 3, 3),
+    places: Int32Array.of(0, 1, 2, 3),
+    keys: Int32Array.of(0, 1, 2),
+    lasts: Int32Array.of(2, 2, 2),
+    sources: Int32Array.of(1, 1, 2, 0),
     targets: Int32Array.of(7, 8, 9, 0),
     owners: Int32Array.of(0, 1, 1, 0),
     weights: Float32Array.of(1, 1, 1, 0),
   });
 });
 
-test("whatever the lengths: every token stands once, and each prediction sees its own prompt and answer only", () => {
+test("a beginning that several sequences share stands in the tree once", () => {
+  const tree = tokenTree([[1, 2, 3], [1, 2], [4], [1, 5, 2], [1, 2, 3, 6], [1, 2]]);
+  assert.deepEqual(tree, {
+    ids: [1, 2, 3, 6, 5, 2, 4],
+    positions: [0, 1, 2, 3, 1, 2, 0],
+    lasts: [5, 3, 3, 3, 5, 5, 6],
+    paths: [[0, 1, 2], [0, 1], [6], [0, 4, 5], [0, 1, 2, 3], [0, 1]],
+  });
+});
+
+test("whatever the lengths and however much is shared: every token stands once, and each prediction sees its own prompt and answer only", () => {
   const random = new RandomSource(4);
-  for (let round = 0; round < 60; round++) {
-    const ids = (most: number): number[] => Array.from({ length: 1 + random.integer(most) }, () => 1 + random.integer(90));
-    const rows = Array.from({ length: 1 + random.integer(9) }, () => ({ prompt_input_ids: ids(1 + random.integer(40)), chosen_input_ids: ids(30), rejected_input_ids: ids(30) }));
+  for (let round = 0; round < 120; round++) {
+    // Few different ids make many shared beginnings, of prompts and of answers.
+    const different = round % 2 === 0 ? 90 : 2;
+    const ids = (most: number): number[] => Array.from({ length: 1 + random.integer(most) }, () => 1 + random.integer(different));
+    const system = ids(20);
+    const rows = Array.from({ length: 1 + random.integer(9) }, () => ({ prompt_input_ids: [...(round % 3 === 0 ? [] : system), ...ids(1 + random.integer(40))], chosen_input_ids: ids(30), rejected_input_ids: ids(30) }));
     const options = { padTokenId: PAD, lengthMultiple: 1 + random.integer(64), widthMultiple: 1 + random.integer(64), predictionMultiple: 1 + random.integer(64) };
     const packed = packPairs(rows, options);
-    const { inputIds, positions, slots, tokenOf, segments, parents } = packed;
+    const { inputIds, positions, places, queries, keys, lasts, tokens, rows: count, queryWidth, keyWidth } = packed;
     assert.deepEqual(sorted(unpack(packed)), sorted(expected(rows)));
-    assert.deepEqual([...inputIds.subarray(0, packed.tokens)], rows.flatMap((row) => [...row.prompt_input_ids, ...row.chosen_input_ids, ...row.rejected_input_ids]));
-    assert.ok([...inputIds.subarray(packed.tokens)].every((id) => id === PAD));
-    assert.equal(packed.length, Math.ceil((packed.tokens + 1) / options.lengthMultiple) * options.lengthMultiple);
-    for (const array of [inputIds, positions, slots]) assert.equal(array.length, packed.length);
-    for (const array of [tokenOf, segments, parents]) assert.equal(array.length, packed.rows * packed.width);
-    // There and back: every token has a place of its own, padding leads to padding on both sides.
-    for (let token = 0; token < packed.tokens; token++) assert.equal(tokenOf[slots[token]!], token);
-    for (let token = packed.tokens; token < packed.length; token++) assert.equal(segments[slots[token]!], 0);
-    segments.forEach((segment, place) => assert.equal(segment !== 0, tokenOf[place]! < packed.tokens));
-    // No wider than the fullest row and its padding need, and no empty row.
-    const loads = Array.from({ length: packed.rows }, (_, row) => [...segments.subarray(row * packed.width, (row + 1) * packed.width)].filter((segment) => segment !== 0).length);
-    assert.equal(packed.width, Math.ceil((Math.max(...loads) + 1) / options.widthMultiple) * options.widthMultiple);
-    assert.ok(loads.every((load) => load > 0));
+    const contexts = new Set(expected(rows).flatMap(({ context }) => context.map((_, i) => context.slice(0, i + 1).join())));
+    assert.equal(tokens, contexts.size, "each different context is computed once, and nothing else is");
+    assert.ok([...inputIds.subarray(tokens)].every((id) => id === PAD));
+    assert.equal(packed.length, Math.ceil((tokens + 1) / options.lengthMultiple) * options.lengthMultiple);
+    for (const array of [inputIds, positions, places]) assert.equal(array.length, packed.length);
+    assert.equal(queries.length, count * queryWidth);
+    for (const array of [keys, lasts]) assert.equal(array.length, count * keyWidth);
+    // There and back: every token looks from a place of its own, padding leads to padding on both sides.
+    for (let token = 0; token < tokens; token++) assert.equal(queries[places[token]!], token);
+    for (let token = tokens; token < packed.length; token++) assert.equal(queries[places[token]!], packed.length - 1);
+    assert.deepEqual([...queries].filter((token) => token < tokens).sort((a, b) => a - b), Array.from({ length: tokens }, (_, token) => token));
+    // No token sees padding, in no row the same key stands twice, and no row is empty or wider than needed.
+    assert.ok(keys.every((token, i) => token < tokens || (token === packed.length - 1 && lasts[i] === token)));
+    const loads = (list: Int32Array, width: number): number[] => Array.from({ length: count }, (_, row) => {
+      const real = [...list.subarray(row * width, (row + 1) * width)].filter((token) => token < tokens);
+      assert.equal(new Set(real).size, real.length);
+      return real.length;
+    });
+    const [queryLoads, keyLoads] = [loads(queries, queryWidth), loads(keys, keyWidth)];
+    assert.ok(queryLoads.every((load) => load > 0));
+    assert.equal(keyWidth, Math.ceil(Math.max(...keyLoads) / options.widthMultiple) * options.widthMultiple);
+    assert.ok(queryWidth - Math.max(...queryLoads) <= options.widthMultiple);
     const predictions = rows.reduce((sum, row) => sum + row.chosen_input_ids.length + row.rejected_input_ids.length, 0);
     assert.equal(packed.predictions, Math.ceil(predictions / options.predictionMultiple) * options.predictionMultiple);
     assert.equal([...packed.weights].reduce((a, b) => a + b), predictions);
@@ -76,16 +101,21 @@ test("whatever the lengths: every token stands once, and each prediction sees it
   }
 });
 
-test("pairs of like length get a row of attention each; short ones share one", () => {
-  const row = (length: number): TokenizedRow => ({ prompt_input_ids: new Array<number>(length - 2).fill(1), chosen_input_ids: [2], rejected_input_ids: [3] });
-  assert.equal(packedLength(row(100)), 100);
-  const shape = (...lengths: number[]): number[] => {
-    const packed = packPairs(lengths.map(row), { padTokenId: PAD, lengthMultiple: 4, widthMultiple: 4 });
-    return [packed.length, packed.rows, packed.width];
+test("answers of some length get a row of attention each; short ones share one; a long prompt keeps its answers together", () => {
+  let id = 1;
+  const fresh = (count: number): number[] => Array.from({ length: count }, () => id++);
+  const row = (prompt: number, chosen: number, rejected: number): TokenizedRow => ({ prompt_input_ids: fresh(prompt), chosen_input_ids: fresh(chosen), rejected_input_ids: fresh(rejected) });
+  const shape = (...rows: TokenizedRow[]): number[] => {
+    const packed = packPairs(rows, { padTokenId: PAD, lengthMultiple: 4, widthMultiple: 4 });
+    return [packed.length, packed.rows, packed.queryWidth, packed.keyWidth];
   };
-  assert.deepEqual(shape(200, 190, 210), [604, 3, 212]);
-  assert.deepEqual(shape(100, 10, 12, 9, 20), [152, 1, 152]);
-  assert.deepEqual(shape(500, 1000, 480), [1984, 2, 1004]);
+  assert.equal(packedLength(row(20, 100, 90)), 210);
+  // The prompt looks from the shorter answer's row.
+  assert.deepEqual(shape(row(20, 101, 91), row(20, 101, 91)), [424, 4, 112, 120]);
+  assert.deepEqual(shape(row(400, 31, 21), row(400, 31, 21)), [904, 2, 452, 452]);
+  const [length, rows] = shape(row(50, 151, 151), row(5, 4, 3), row(4, 4, 5), row(6, 5, 4));
+  assert.equal(length, 388);
+  assert.ok(rows! <= 3, `${rows} rows`);
 });
 
 test("what has nothing to predict from or to predict is refused with its place", () => {
