@@ -46,7 +46,7 @@ const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "re
 /**
  * Direct Preference Optimisation (Rafailov et al. 2023) with the surface of TRL's DPOTrainer.
  *
- * A pair's prompt is computed once for both answers, the head runs over answer tokens only, and reference
+ * Whatever beginning the answers of a batch share, a pair's prompt first of all, is computed once, the head runs over answer tokens only, and reference
  * log-probabilities are computed batch by batch on first use and kept on disk.
  */
 export class DPOTrainer {
