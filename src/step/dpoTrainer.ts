@@ -5,7 +5,7 @@ import { lossNeedsLengths, preferenceLoss, type PreferenceLossOptions } from "..
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import { rewardMetrics, type RewardMetrics } from "../loss/rewards";
 import type { LlamaForCausalLM } from "../model/llama";
-import { packedLength, packPairs } from "../tokens/packing";
+import { multiplesFor, packedLength, packPairs, type PackingOptions } from "../tokens/packing";
 import { tokenizeRows, type TokenizedRow } from "../tokens/preference";
 import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
@@ -46,14 +46,15 @@ const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "re
 /**
  * Direct Preference Optimisation (Rafailov et al. 2023) with the surface of TRL's DPOTrainer.
  *
- * Whatever beginning the answers of a batch share, a pair's prompt first of all, is computed once, the head runs over answer tokens only, and reference
- * log-probabilities are computed batch by batch on first use and kept on disk.
+ * Whatever beginning the answers of a batch share, a pair's prompt first of all, is computed once, the head runs over
+ * answer tokens only, and reference log-probabilities are computed batch by batch on first use and kept on disk.
  */
 export class DPOTrainer {
   readonly args: DPOConfig;
   readonly trainRows: readonly TokenizedRow[];
   readonly evalRows: readonly TokenizedRow[];
   private readonly loop: TrainingLoop;
+  private readonly packing: Required<PackingOptions>;
   private readonly reference: Reference;
   private readonly evaluation: JitFunction<Tensor[], Tensor>;
 
@@ -65,7 +66,6 @@ export class DPOTrainer {
     this.trainRows = tokenize(options.trainDataset);
     this.evalRows = tokenize(options.evalDataset ?? []);
     this.checkLengths();
-    this.reference = new Reference(options.model, options.refModel, () => this.firstBatches(), this.args.precision, this.padTokenId);
     const metricsOf = this.lossFunction();
     this.evaluation = jit((...tensors: Tensor[]) => {
       const { loss, metrics } = metricsOf(tensors);
@@ -80,15 +80,13 @@ export class DPOTrainer {
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
       save: (path, state) => saveCheckpoint(path, options, this.args, state),
     }, this.args, options.callbacks ?? []);
+    this.packing = { padTokenId: options.tokenizer.padTokenId ?? 0, ...multiplesFor(this.loop.state.maxSteps) };
+    this.reference = new Reference(options.model, options.refModel, () => this.firstBatches(), this.args.precision, this.packing);
   }
 
   /** What the run has logged so far, under TRL's names. */
   get state(): TrainerState {
     return this.loop.state;
-  }
-
-  private get padTokenId(): number {
-    return this.options.tokenizer.padTokenId ?? 0;
   }
 
   private checkLengths(): void {
@@ -119,7 +117,7 @@ export class DPOTrainer {
 
   private async prepare(rows: readonly TokenizedRow[]): Promise<{ tensors: Tensor[]; tokens: number }> {
     const reference = await this.reference.logps(rows);
-    const packed = packPairs(rows, { padTokenId: this.padTokenId });
+    const packed = packPairs(rows, this.packing);
     const vector = (of: (i: number) => number): Tensor1D => tf.tensor1d(Float32Array.from(rows, (_, i) => of(i)));
     return {
       tokens: packed.tokens,

@@ -4,7 +4,7 @@ import { jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import type { LlamaForCausalLM } from "../model/llama";
-import { packPairs } from "../tokens/packing";
+import { packPairs, type PackingOptions } from "../tokens/packing";
 import type { TokenizedRow } from "../tokens/preference";
 import { ReferenceCache, type ReferenceLogps } from "./referenceCache";
 
@@ -28,11 +28,11 @@ export class Reference {
     refModel: LlamaForCausalLM | undefined,
     private readonly batches: () => readonly TokenizedRow[][],
     private readonly precision: Precision,
-    private readonly padTokenId: number,
+    private readonly packing: Required<PackingOptions>,
   ) {
     this.model = refModel ?? policy;
     this.isPolicy = refModel === undefined;
-    this.cache = new ReferenceCache(this.model.fingerprint, precision);
+    this.cache = new ReferenceCache(this.model.fingerprint, `${precision} ${JSON.stringify(packing)}`);
   }
 
   /** Called before the policy changes: what is still to be computed needs a copy of it. */
@@ -82,7 +82,7 @@ export class Reference {
       const { chosen, rejected } = pairLogps(model, pairTensorsFrom(tensors), count.size);
       return [chosen, rejected];
     }, { precision: this.precision, name: "reference_logps" });
-    const inputs = [tf.zeros([rows.length]), ...pairTensorList(toPairTensors(packPairs(rows, { padTokenId: this.padTokenId })))];
+    const inputs = [tf.zeros([rows.length]), ...pairTensorList(toPairTensors(packPairs(rows, this.packing)))];
     const outputs = this.compiled(...inputs);
     const [chosen, rejected] = await Promise.all(outputs.map((output) => output.data()));
     tf.dispose([...inputs, ...outputs]);

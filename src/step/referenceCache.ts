@@ -18,7 +18,7 @@ export interface ReferenceLogps {
  * the sum of its rows' token ids: it changes with the tokenizer, the data, the lengths that rows are cut to and the
  * rows beside each other. The last matters because rounding depends on the shapes that are computed with: a run must
  * give the same numbers whether or not an earlier one filled the cache. The file's name carries the weights'
- * fingerprint and the precision.
+ * fingerprint and the setting that it was computed with.
  */
 export class ReferenceCache {
   private readonly known = new Map<string, ReferenceLogps>();
@@ -26,9 +26,9 @@ export class ReferenceCache {
   /** True while the file ends within a line. */
   private isCut = false;
 
-  /** @param fingerprint names the exact weights; null keeps the cache in memory only */
-  constructor(fingerprint: string | null, precision: string, folder = join(cacheDir(), "reference-logps")) {
-    this.file = fingerprint === null ? null : join(folder, `${sum(`${fingerprint}\0${precision}\0${REVISION}`).slice(0, 32)}.jsonl`);
+  /** @param fingerprint names the exact weights; null keeps the cache in memory only @param setting whatever else decides the rounding: precision, shapes */
+  constructor(fingerprint: string | null, setting: string, folder = join(cacheDir(), "reference-logps")) {
+    this.file = fingerprint === null ? null : join(folder, `${sum(`${fingerprint}\0${setting}\0${REVISION}`).slice(0, 32)}.jsonl`);
     if (this.file && existsSync(this.file)) this.readFile(this.file);
   }
 

@@ -41,14 +41,25 @@ export interface PackedPairs {
   weights: Float32Array;
 }
 
-export interface PackingOptions {
-  padTokenId: number;
+export interface PackingMultiples {
   /** The number of tokens is rounded up to a multiple of this, so that few shapes are compiled. Default 64. */
   lengthMultiple?: number;
   /** The same for the places in a row of attention. Default 32. */
   widthMultiple?: number;
   /** The same for the number of predictions. Default 64. */
   predictionMultiple?: number;
+}
+
+export interface PackingOptions extends PackingMultiples {
+  padTokenId: number;
+}
+
+/** Steps from which on finer rounding has saved what the compilation of its more numerous shapes costs. */
+const LONG_RUN = 200;
+
+/** How to round in a run of so many steps: a short one meets few shapes, each of which takes seconds to compile, a long one little padding. */
+export function multiplesFor(steps: number): Required<PackingMultiples> {
+  return steps < LONG_RUN ? { lengthMultiple: 128, widthMultiple: 64, predictionMultiple: 256 } : { lengthMultiple: 64, widthMultiple: 32, predictionMultiple: 64 };
 }
 
 /** Tokens of a pair, its prompt counted once. */
@@ -62,7 +73,8 @@ const roundUp = (value: number, multiple: number): number => Math.ceil(value / m
  * Packs tokenised pairs into one batch.
  * @throws RangeError for an empty batch, an empty prompt or an empty answer, with the pair's place in the batch
  */
-export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, lengthMultiple = 64, widthMultiple = 32, predictionMultiple = 64 }: PackingOptions): PackedPairs {
+export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, ...multiples }: PackingOptions): PackedPairs {
+  const { lengthMultiple, widthMultiple, predictionMultiple } = { ...multiplesFor(Infinity), ...multiples };
   if (pairs.length === 0) throw new RangeError("packPairs got no pairs.");
   pairs.forEach(checkPair);
   const answers = pairs.flatMap((pair, i) => [

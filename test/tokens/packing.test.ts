@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RandomSource } from "../../src/engine/random";
-import { packedLength, packPairs, type PackedPairs } from "../../src/tokens/packing";
+import { multiplesFor, packedLength, packPairs, type PackedPairs } from "../../src/tokens/packing";
 import { tokenTree } from "../../src/tokens/tree";
 import type { TokenizedRow } from "../../src/tokens/preference";
 
@@ -116,6 +116,19 @@ test("answers of some length get a row of attention each; short ones share one; 
   const [length, rows] = shape(row(50, 151, 151), row(5, 4, 3), row(4, 4, 5), row(6, 5, 4));
   assert.equal(length, 388);
   assert.ok(rows! <= 3, `${rows} rows`);
+});
+
+test("a short run rounds coarsely, for few shapes, a long one finely, for little padding", () => {
+  const random = new RandomSource(8);
+  const ids = (least: number, most: number): number[] => Array.from({ length: least + random.integer(most - least) }, () => 1 + random.integer(90));
+  const batches = Array.from({ length: 40 }, () => Array.from({ length: 8 }, () => ({ prompt_input_ids: ids(20, 60), chosen_input_ids: ids(40, 120), rejected_input_ids: ids(40, 120) })));
+  const measure = (steps: number): { lengths: number; padding: number } => {
+    const packed = batches.map((rows) => packPairs(rows, { padTokenId: PAD, ...multiplesFor(steps) }));
+    return { lengths: new Set(packed.map(({ length }) => length)).size, padding: packed.reduce((sum, { length, tokens }) => sum + length - tokens, 0) };
+  };
+  const [short, long] = [measure(40), measure(5000)];
+  assert.ok(short.lengths < long.lengths, `${short.lengths} and ${long.lengths} lengths`);
+  assert.ok(long.padding < 0.7 * short.padding, `${short.padding} and ${long.padding} tokens of padding`);
 });
 
 test("what has nothing to predict from or to predict is refused with its place", () => {
