@@ -25,13 +25,14 @@ const roundUp = (value: number, multiple: number): number => Math.ceil(value / m
  * apart, where each has more of its own; short ones share a row.
  * @param groupSize sequences that follow each other and belong together
  * @param multiple the widths are rounded up to it; there is a place for padding among the queries
+ * @param fewRows tries few numbers of rows, each half the one before, so that batches are alike
  */
-export function arrange(tree: TokenTree, groupSize: number, multiple: number): Arrangement {
+export function arrange(tree: TokenTree, groupSize: number, multiple: number, fewRows = false): Arrangement {
   let best: { arrangement: Arrangement; cost: number } | null = null;
   for (const size of new Set([groupSize, 1])) {
     const items = Array.from({ length: Math.ceil(tree.paths.length / size) }, (_, i) => [...new Set(tree.paths.slice(i * size, (i + 1) * size).flat())]);
     items.sort((a, b) => b.length - a.length);
-    for (let count = items.length; count >= 1; count--) {
+    for (let count = items.length; count >= 1; count = fewRows ? Math.floor(count / 2) : count - 1) {
       const rows = withQueries(distribute(items, count), tree.ids.length).filter((row) => row.queries.length > 0);
       const widest = (of: keyof AttentionRow): number => Math.max(...rows.map((row) => row[of].length));
       const full = rows.every((row) => row.queries.length === widest("queries"));

@@ -48,6 +48,8 @@ export interface PackingMultiples {
   widthMultiple?: number;
   /** The same for the number of predictions. Default 64. */
   predictionMultiple?: number;
+  /** Whether attention chooses among few numbers of rows. Default false. */
+  fewRows?: boolean;
 }
 
 export interface PackingOptions extends PackingMultiples {
@@ -59,7 +61,7 @@ const LONG_RUN = 200;
 
 /** How to round in a run of so many steps: a short one meets few shapes, each of which takes seconds to compile, a long one little padding. */
 export function multiplesFor(steps: number): Required<PackingMultiples> {
-  return steps < LONG_RUN ? { lengthMultiple: 128, widthMultiple: 64, predictionMultiple: 256 } : { lengthMultiple: 64, widthMultiple: 32, predictionMultiple: 64 };
+  return steps < LONG_RUN ? { lengthMultiple: 128, widthMultiple: 64, predictionMultiple: 256, fewRows: true } : { lengthMultiple: 64, widthMultiple: 32, predictionMultiple: 64, fewRows: false };
 }
 
 /** Tokens of a pair, its prompt counted once. */
@@ -74,7 +76,7 @@ const roundUp = (value: number, multiple: number): number => Math.ceil(value / m
  * @throws RangeError for an empty batch, an empty prompt or an empty answer, with the pair's place in the batch
  */
 export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, ...multiples }: PackingOptions): PackedPairs {
-  const { lengthMultiple, widthMultiple, predictionMultiple } = { ...multiplesFor(Infinity), ...multiples };
+  const { lengthMultiple, widthMultiple, predictionMultiple, fewRows } = { ...multiplesFor(Infinity), ...multiples };
   if (pairs.length === 0) throw new RangeError("packPairs got no pairs.");
   pairs.forEach(checkPair);
   const answers = pairs.flatMap((pair, i) => [
@@ -87,7 +89,7 @@ export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, ...multi
   const filled = (values: readonly number[], filler: number): Int32Array => Int32Array.from({ length }, (_, token) => values[token] ?? filler);
   return {
     pairs: pairs.length, length, tokens, inputIds: filled(tree.ids, padTokenId), positions: filled(tree.positions, 0),
-    ...attentionRows(tree, length, widthMultiple), ...predictionsOf(answers, tree, predictionMultiple),
+    ...attentionRows(tree, length, widthMultiple, fewRows), ...predictionsOf(answers, tree, predictionMultiple),
   };
 }
 
@@ -98,8 +100,8 @@ function checkPair(pair: TokenizedRow, i: number): void {
   }
 }
 
-function attentionRows(tree: TokenTree, length: number, multiple: number): Pick<PackedPairs, "rows" | "queryWidth" | "keyWidth" | "queries" | "places" | "keys" | "lasts"> {
-  const { rows, queryWidth, keyWidth } = arrange(tree, 2, multiple);
+function attentionRows(tree: TokenTree, length: number, multiple: number, fewRows: boolean): Pick<PackedPairs, "rows" | "queryWidth" | "keyWidth" | "queries" | "places" | "keys" | "lasts"> {
+  const { rows, queryWidth, keyWidth } = arrange(tree, 2, multiple, fewRows);
   const padding = length - 1;
   const queries = new Int32Array(rows.length * queryWidth).fill(padding);
   const keys = new Int32Array(rows.length * keyWidth).fill(padding);
