@@ -16,7 +16,8 @@ export interface Arrangement {
 /** What a place costs beside its scores, in scores: what grows with the number of places rather than with their product. */
 const PLACE_COST = 50;
 
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+/** The least multiple that holds the value. */
+export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 
 /**
  * Distributes a tree's sequences over rows of attention at the least estimated cost. A row holds whole sequences, as keys,
@@ -33,20 +34,22 @@ export function arrange(tree: TokenTree, groupSize: number, multiple: number, fe
     const items = Array.from({ length: Math.ceil(tree.paths.length / size) }, (_, i) => [...new Set(tree.paths.slice(i * size, (i + 1) * size).flat())]);
     items.sort((a, b) => b.length - a.length);
     for (let count = items.length; count >= 1; count = fewRows ? Math.floor(count / 2) : count - 1) {
-      const rows = withQueries(distribute(items, count), tree.ids.length).filter((row) => row.queries.length > 0);
+      const rows = withQueries(distribute(items, count, tree.ids.length), tree.ids.length).filter((row) => row.queries.length > 0);
       const widest = (of: keyof AttentionRow): number => Math.max(...rows.map((row) => row[of].length));
-      const full = rows.every((row) => row.queries.length === widest("queries"));
-      const queryWidth = roundUp(widest("queries") + (full ? 1 : 0), multiple);
+      const most = widest("queries");
+      const full = rows.every((row) => row.queries.length === most);
+      const queryWidth = roundUp(most + (full ? 1 : 0), multiple);
       const keyWidth = roundUp(widest("keys"), multiple);
       const cost = rows.length * (queryWidth * keyWidth + PLACE_COST * (queryWidth + keyWidth));
       if (!best || cost < best.cost) best = { arrangement: { rows, queryWidth, keyWidth }, cost };
     }
   }
+  for (const { keys, queries } of best!.arrangement.rows) for (const tokens of [keys, queries]) tokens.sort((a, b) => a - b);
   return best!.arrangement;
 }
 
-/** Each item goes, in order, to the row that holds least. @returns every row's tokens, ascending, each once */
-function distribute(items: readonly number[][], count: number): number[][] {
+/** Each item goes, in order, to the row that holds least. @returns every row's tokens, each once */
+function distribute(items: readonly number[][], count: number, tokens: number): number[][] {
   const loads = new Array<number>(count).fill(0);
   const rows: number[][] = loads.map(() => []);
   for (const item of items) {
@@ -54,7 +57,12 @@ function distribute(items: readonly number[][], count: number): number[][] {
     rows[emptiest]!.push(...item);
     loads[emptiest]! += item.length;
   }
-  return rows.map((tokens) => [...new Set(tokens)].sort((a, b) => a - b));
+  const metIn = new Int32Array(tokens).fill(-1);
+  return rows.map((held, row) => held.filter((token) => {
+    const isNew = metIn[token] !== row;
+    metIn[token] = row;
+    return isNew;
+  }));
 }
 
 /** What several rows hold looks from the one with the fewest tokens of its own. */

@@ -1,4 +1,4 @@
-import { arrange } from "./arrange";
+import { arrange, roundUp } from "./arrange";
 import type { TokenizedRow } from "./preference";
 import { tokenTree, type TokenTree } from "./tree";
 
@@ -68,8 +68,6 @@ export function multiplesFor(steps: number): Required<PackingMultiples> {
 export function packedLength(row: TokenizedRow): number {
   return row.prompt_input_ids.length + row.chosen_input_ids.length + row.rejected_input_ids.length;
 }
-
-const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 
 /**
  * Packs tokenised pairs into one batch.
