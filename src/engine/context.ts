@@ -28,7 +28,8 @@ export class Context {
     const cores = availableParallelism();
     this.threads = {
       intraOp: Number(process.env.ALIGNLAB_INTRA_OP_THREADS ?? cores),
-      interOp: Number(process.env.ALIGNLAB_INTER_OP_THREADS ?? Math.min(2, cores)),
+      // One more than two: another op runs while two wait for their threads.
+      interOp: Number(process.env.ALIGNLAB_INTER_OP_THREADS ?? Math.min(3, cores + 1)),
     };
     const options = c.TFE_NewContextOptions();
     const config = configProto({ intraOpThreads: this.threads.intraOp, interOpThreads: this.threads.interOp });

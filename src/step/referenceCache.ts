@@ -5,7 +5,7 @@ import { cacheDir } from "../hub/cache";
 import type { TokenizedRow } from "../tokens/preference";
 
 /** Counts up with every change of the model's code that changes its rounding. */
-const REVISION = 3;
+const REVISION = 4;
 
 /** A reference model's log-probabilities of a batch's answers, in nats. */
 export interface ReferenceLogps {

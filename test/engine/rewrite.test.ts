@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import { sumRows, tf } from "../../src/engine/backend";
+import { jit } from "../../src/engine/jit";
+import { allClose } from "./close";
+
+const matrix = (rows: number, columns: number, seed: number): Tensor2D =>
+  tf.tensor2d(Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(i * 1.7 + seed) + 0.1 * Math.cos(i * seed)), [rows, columns]);
+
+/** float64. */
+function product(a: Tensor2D, b: Tensor2D, transposeA: boolean, transposeB: boolean): number[] {
+  const [x, y] = [a.dataSync(), b.dataSync()];
+  const [rows, depth] = transposeA ? [a.shape[1], a.shape[0]] : a.shape;
+  const columns = b.shape[transposeB ? 0 : 1];
+  const result: number[] = [];
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      let sum = 0;
+      for (let k = 0; k < depth; k++) sum += x[transposeA ? k * rows + i : i * depth + k]! * y[transposeB ? j * depth + k : k * columns + j]!;
+      result.push(sum);
+    }
+  }
+  return result;
+}
+
+for (const [transposeA, transposeB] of [[false, false], [false, true], [true, false], [true, true]] as const) {
+  test(`a traced product of large matrices is the float64 one (transposed: ${transposeA}, ${transposeB})`, async () => {
+    // 131 · 97 · 103 multiplications: enough to be rewritten, and no multiple of any block.
+    const a = transposeA ? matrix(97, 131, 1) : matrix(131, 97, 1);
+    const b = transposeB ? matrix(103, 97, 2) : matrix(97, 103, 2);
+    const traced = jit((a: Tensor2D, b: Tensor2D) => tf.matMul(a, b, transposeA, transposeB));
+    const [result, again] = [traced(a, b), traced(a, b)];
+    assert.deepEqual(result.shape, [131, 103]);
+    const values = await result.data();
+    allClose(values as Float32Array, product(a, b, transposeA, transposeB), 1e-4);
+    assert.deepEqual(values, await again.data());
+  });
+}
+
+test("what is no number stays none, and no row infects another", async () => {
+  const a = tf.tidy(() => tf.concat([tf.fill([1, 120], NaN), matrix(99, 120, 3)])) as Tensor2D;
+  const result = jit((a: Tensor2D, b: Tensor2D) => tf.matMul(a, b))(a, matrix(120, 110, 4));
+  const values = Array.from(await result.data());
+  assert.ok(values.slice(0, 110).every(Number.isNaN));
+  assert.ok(values.slice(110).every(Number.isFinite));
+});
+
+test("rows summed by place: alone a table, added to a table only these rows; repeated places count each time", async () => {
+  const values = tf.tensor2d([1, 2, 10, 20, 100, 200], [3, 2]);
+  const ids = tf.tensor1d([3, 0, 3], "int32");
+  const table = tf.tensor2d([1, 1, 2, 2, 3, 3, 4, 4], [4, 2]);
+  const alone = [10, 20, 0, 0, 0, 0, 101, 202];
+  const added = [11, 21, 2, 2, 3, 3, 105, 206];
+  const both = (values: Tensor2D, ids: Tensor1D, table: Tensor2D): Tensor[] => {
+    const sums = sumRows(values, ids, 4);
+    return [sums, tf.add(sums, table), tf.add(table, sums)];
+  };
+  for (const [name, run] of [["eager", both], ["traced", jit(both)], ["xla", jit(both, { xla: true })]] as const) {
+    const results = await Promise.all(run(values, ids, table).map((result) => result.data()));
+    assert.deepEqual(results.map((result) => Array.from(result)), [alone, added, added], name);
+  }
+  assert.deepEqual(Array.from(await table.data()), [1, 1, 2, 2, 3, 3, 4, 4]);
+});
+
+test("two sums of rows added up, and one that broadcasts, are as eager", async () => {
+  const [values, ids] = [matrix(5, 3, 5), tf.tensor1d([1, 1, 0, 2, 1], "int32")];
+  const run = (values: Tensor2D, ids: Tensor1D): Tensor[] => {
+    const sums = sumRows(values, ids, 3);
+    return [tf.add(sums, sumRows(values, ids, 3)), tf.add(sums, tf.tensor1d([1, 2, 3])), tf.add(sums, sums)];
+  };
+  const eager = run(values, ids).map((result) => result.dataSync());
+  const traced = await Promise.all(jit(run)(values, ids).map((result) => result.data()));
+  traced.forEach((result, i) => allClose(result as Float32Array, Array.from(eager[i]!), 1e-6));
+});
