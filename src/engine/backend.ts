@@ -116,17 +116,6 @@ export function updateVariables(name: string, attributes: RawAttributes, variabl
 }
 
 /**
- * Rows summed by their places in a table of zeros, as the gradient of a look-up is. Where a trace adds the table to
- * another, only these rows are added.
- * @param values [n, width] @param ids int32 [n] in 0 … rows − 1 @returns [rows, width]
- */
-export function sumRows(values: Tensor, ids: Tensor, rows: number): Tensor {
-  const table = rawOp("UnsortedSegmentSum", [values, ids, tf.scalar(rows, "int32")], { T: type("float32"), Tindices: type("int32"), Tnumsegments: type("int32") });
-  if (binding.recorder) binding.symbolOf(idOf(table)).rows = { values: binding.symbolOf(idOf(values)), ids: binding.symbolOf(idOf(ids)) };
-  return table;
-}
-
-/**
  * For gradients: a saved operand or result of a matrix product as the backward pass needs it. In a bfloat16 trace only
  * the product's own bfloat16 copy stays in memory until `dy`, the incoming gradient, is there; else it is `saved` itself.
  */

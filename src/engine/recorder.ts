@@ -3,7 +3,7 @@ import type { Context } from "./context";
 import { ATTR, int64s, TF } from "./dtypes";
 import type { Attribute } from "./eager";
 import { groupInputs, setNodeAttribute } from "./node";
-import { rewritten } from "./rewrite";
+import { packedProduct } from "./products";
 import { newHostTensor, type HostValues } from "./tensors";
 
 /** `float32` computes as written; `bfloat16` casts the operands of matrix products and keeps all else in float32. */
@@ -19,8 +19,6 @@ export interface GraphOutput {
   recorder: Recorder;
   /** For a float32 view of a bfloat16 product: the product itself, so that a cast back costs nothing. */
   narrow?: GraphOutput;
-  /** For sums of rows into a table of zeros: the rows and their places. */
-  rows?: { values: GraphOutput; ids: GraphOutput };
 }
 
 /** A value from outside the trace: a placeholder, and the function that gives the handle at each call. */
@@ -81,9 +79,9 @@ export class Recorder {
 
   private readonly copied = new Set<string>();
 
-  /** @param fusesParts whether parts given to `fuse` become functions of their own, and ops are rewritten */
+  /** @param fusesParts whether parts given to `fuse` become functions of their own; not for a function that XLA compiles as a whole */
   constructor(
-    readonly context: Context,
+    private readonly context: Context,
     readonly precision: Precision,
     readonly fusesParts = false,
   ) {}
@@ -268,10 +266,11 @@ export class Recorder {
     const definition = this.context.opDefinition(name);
     let known = attributes.filter((attribute) => definition.attributes.has(attribute.name));
     let operands = [...inputs];
-    const faster = this.fusesParts ? rewritten(this, name, known, operands) : null;
-    if (faster) return [faster];
+    const isProduct = MATRIX_PRODUCTS.has(name);
+    const packed = isProduct && this.fusesParts && this.precision === "float32" && !this.context.gpu ? packedProduct(this, known, operands) : null;
+    if (packed) return [packed];
     const moved = MOVES.has(name) ? operands[0]?.narrow : undefined;
-    const product = this.precision === "bfloat16" && MATRIX_PRODUCTS.has(name) && operands[0]?.dtype === TF.FLOAT;
+    const product = isProduct && this.precision === "bfloat16" && operands[0]?.dtype === TF.FLOAT;
     const narrow = product || moved !== undefined;
     if (narrow) {
       operands = moved ? [moved, ...operands.slice(1)] : operands.map((x) => this.cast(x, TF.BFLOAT16));

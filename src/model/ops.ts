@@ -1,5 +1,5 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { rawOp, recall, sumRows, tf, type } from "../engine/backend";
+import { rawOp, recall, tf, type } from "../engine/backend";
 import { fuse } from "../engine/fuse";
 
 /**
@@ -121,9 +121,11 @@ export function embedding(table: Tensor2D, ids: Tensor, paddingId: number | null
     },
     (dy, saved) => {
       const flat = tf.reshape(saved[0]!, [-1]);
-      const rowsOf = tf.reshape(dy, [-1, width]);
-      const counted = paddingId === null ? rowsOf : tf.mul(rowsOf, tf.reshape(tf.cast(tf.notEqual(flat, tf.scalar(paddingId, "int32")), "float32"), [-1, 1]));
-      return sumRows(counted, flat, rows);
+      // A negative segment is left out of the sums.
+      const segments = paddingId === null ? flat : tf.where(tf.equal(flat, tf.scalar(paddingId, "int32")), tf.scalar(-1, "int32"), flat);
+      return rawOp("UnsortedSegmentSum", [tf.reshape(dy, [-1, width]), segments, tf.scalar(rows, "int32")], {
+        T: float, Tindices: type("int32"), Tnumsegments: type("int32"),
+      });
     },
   );
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
-import { sumRows, tf } from "../../src/engine/backend";
+import type { Tensor2D } from "@tensorflow/tfjs";
+import { tf } from "../../src/engine/backend";
 import { jit } from "../../src/engine/jit";
 import { allClose } from "./close";
 
@@ -44,32 +44,4 @@ test("what is no number stays none, and no row infects another", async () => {
   const values = Array.from(await result.data());
   assert.ok(values.slice(0, 110).every(Number.isNaN));
   assert.ok(values.slice(110).every(Number.isFinite));
-});
-
-test("rows summed by place: alone a table, added to a table only these rows; repeated places count each time", async () => {
-  const values = tf.tensor2d([1, 2, 10, 20, 100, 200], [3, 2]);
-  const ids = tf.tensor1d([3, 0, 3], "int32");
-  const table = tf.tensor2d([1, 1, 2, 2, 3, 3, 4, 4], [4, 2]);
-  const alone = [10, 20, 0, 0, 0, 0, 101, 202];
-  const added = [11, 21, 2, 2, 3, 3, 105, 206];
-  const both = (values: Tensor2D, ids: Tensor1D, table: Tensor2D): Tensor[] => {
-    const sums = sumRows(values, ids, 4);
-    return [sums, tf.add(sums, table), tf.add(table, sums)];
-  };
-  for (const [name, run] of [["eager", both], ["traced", jit(both)], ["xla", jit(both, { xla: true })]] as const) {
-    const results = await Promise.all(run(values, ids, table).map((result) => result.data()));
-    assert.deepEqual(results.map((result) => Array.from(result)), [alone, added, added], name);
-  }
-  assert.deepEqual(Array.from(await table.data()), [1, 1, 2, 2, 3, 3, 4, 4]);
-});
-
-test("two sums of rows added up, and one that broadcasts, are as eager", async () => {
-  const [values, ids] = [matrix(5, 3, 5), tf.tensor1d([1, 1, 0, 2, 1], "int32")];
-  const run = (values: Tensor2D, ids: Tensor1D): Tensor[] => {
-    const sums = sumRows(values, ids, 3);
-    return [tf.add(sums, sumRows(values, ids, 3)), tf.add(sums, tf.tensor1d([1, 2, 3])), tf.add(sums, sums)];
-  };
-  const eager = run(values, ids).map((result) => result.dataSync());
-  const traced = await Promise.all(jit(run)(values, ids).map((result) => result.data()));
-  traced.forEach((result, i) => allClose(result as Float32Array, Array.from(eager[i]!), 1e-6));
 });
