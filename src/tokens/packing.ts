@@ -57,7 +57,7 @@ export interface PackingOptions extends PackingMultiples {
 }
 
 /** Steps from which on finer rounding has saved what the compilation of its more numerous shapes costs. */
-const LONG_RUN = 200;
+const LONG_RUN = 1000;
 
 /** How to round in a run of so many steps: a short one meets few shapes, each of which takes seconds to compile, a long one little padding. */
 export function multiplesFor(steps: number): Required<PackingMultiples> {
