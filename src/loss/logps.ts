@@ -91,8 +91,8 @@ export function tokenLogps(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D):
         towardsAll = towardsAll ? (tf.add(towardsAll, share) as Tensor2D) : share;
       });
       const dHidden = tf.mul(tf.sub(tf.gather(savedHead!, savedTargets as Tensor1D), tf.concat(means)), weight);
-      // Changes its first input, of which nothing else knows.
-      const dHead = rawOp("InplaceAdd", [towardsAll!, savedTargets!, weighted], { T: type("float32") });
+      const places = tf.reshape(savedTargets!, [-1, 1]);
+      const dHead = rawOp("TensorScatterAdd", [towardsAll!, places, weighted], { T: type("float32"), Tindices: type("int32") });
       return [dHidden, dHead];
     },
   ) as Tensor1D;
