@@ -143,7 +143,7 @@ const settings = profile("01", {
     heldOutRows: 8,
     batchSize: 4,
     loopBatchSize: 2,
-    maxLength: 160,
+    maxLength: 96,
     maxPromptLength: 64,
     steps: 2,
     samples: 2,
