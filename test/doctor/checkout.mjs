@@ -24,6 +24,8 @@ export function rowsOf(sandbox, args = [], options = {}) {
 /** A sandbox in which the set-up is done: what this checkout has, by links, with a kernel's spec and stamps of its own. */
 export function wholeSandbox() {
   const sandbox = makeSandbox();
+  // Its node_modules is this checkout's own: nothing may be installed through the link.
+  fakeProgram(sandbox, 'npm', '[ "$*" = --version ] && echo 11.0.0');
   const real = projectPaths(ROOT);
   const paths = projectPaths(sandbox.root);
   for (const name of ['kernel', 'src', 'notebooks', 'tsconfig.json']) cpSync(path.join(ROOT, name), path.join(sandbox.root, name), { recursive: true });
