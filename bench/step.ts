@@ -45,6 +45,7 @@ Before they are timed, loss and norm of the gradients are compared: where they d
   --shape BxT             sequences × tokens; default: 4x128, then 8x256
   --precision P           float32 or bfloat16; default: both
   --peer PEER             torch (default: PyTorch eager, in bfloat16 autocast also under torch.compile) or none
+  --steps N               timed steps of each side; default: ${TIMED_STEPS.cell}, or ${TIMED_STEPS.all} when one shape and precision is asked for
   --anyway                measure on a busy machine too, and say so
 
 torch.compile needs a C++ compiler (g++, or what CXX names); without one that setting is reported as not available.
@@ -67,7 +68,7 @@ async function runStep(options: StepOptions): Promise<void> {
   const files = await openModel(PACKAGED_MODEL);
   const config = parseLlamaConfig(files.config);
   const peer = options.peer === "none" ? null : { python: await peerPython(), model: await peerCheckpoint(files) };
-  const timed = Math.max(TIMED_STEPS.cell, Math.ceil(TIMED_STEPS.all / (options.shapes.length * options.precisions.length)));
+  const timed = options.steps ?? Math.max(TIMED_STEPS.cell, Math.ceil(TIMED_STEPS.all / (options.shapes.length * options.precisions.length)));
   const cells: StepCell[] = [];
   for (const shape of options.shapes) {
     for (const precision of options.precisions) {

@@ -32,13 +32,13 @@ for (const { batch, length, forward, backward, ...config } of counted) {
 
 test("without options both shapes and both precisions are measured beside PyTorch", () => {
   assert.deepEqual(parseStepOptions([]), {
-    shapes: [{ batch: 4, length: 128 }, { batch: 8, length: 256 }], precisions: ["float32", "bfloat16"], peer: "torch", anyway: false,
+    shapes: [{ batch: 4, length: 128 }, { batch: 8, length: 256 }], precisions: ["float32", "bfloat16"], peer: "torch", steps: undefined, anyway: false,
   });
 });
 
 test("options narrow the run", () => {
-  assert.deepEqual(parseStepOptions(["--shape", "2x64", "--precision=bfloat16", "--peer", "none", "--anyway"]), {
-    shapes: [{ batch: 2, length: 64 }], precisions: ["bfloat16"], peer: "none", anyway: true,
+  assert.deepEqual(parseStepOptions(["--shape", "2x64", "--precision=bfloat16", "--peer", "none", "--steps", "3", "--anyway"]), {
+    shapes: [{ batch: 2, length: 64 }], precisions: ["bfloat16"], peer: "none", steps: 3, anyway: true,
   });
 });
 
@@ -49,6 +49,7 @@ for (const [args, message] of [
   [["--shape", "4x9000"], /--shape 4x9000/],
   [["--precision", "fp16"], /--precision fp16: float32 or bfloat16/],
   [["--peer", "trl"], /--peer trl: torch or none is needed/],
+  [["--steps", "0"], /--steps 0: a whole number/],
   [["--batch", "4"], /--batch.*step --help/s],
 ] as const) {
   test(`refused with exit code 2: ${args.join(" ")}`, () => {
@@ -65,7 +66,7 @@ test("step is among the benches", async () => {
   } finally {
     console.log = kept;
   }
-  for (const option of ["--shape", "--precision", "--peer", "--anyway"]) assert.ok(out.includes(option), option);
+  for (const option of ["--shape", "--precision", "--peer", "--steps", "--anyway"]) assert.ok(out.includes(option), option);
 });
 
 test("a compiler is what CXX names, else g++", () => {
