@@ -1,3 +1,4 @@
+import { cudaLibraries, missingLibraries } from './cuda.mjs';
 import { advise, amiss, ok } from './row.mjs';
 import { ask, lastLine, onPath } from './system.mjs';
 
@@ -33,7 +34,8 @@ const CUDA_WHEEL = 'install tensorflow[and-cuda] of the same release in a virtua
 export async function gpuProbe(context) {
   const [{ gpus, files, problem, hidden }, tensorflow] = await Promise.all([context.gpus(), context.tensorflow()]);
   const usable = tensorflow.devices?.includes('GPU') ?? false;
-  const values = { gpus, device_files: files, hidden, usable };
+  const libraries = tensorflow.cuda && gpus.length > 0 ? cudaLibraries(tensorflow.folder, context.environment, context.system.exists) : null;
+  const values = { gpus, device_files: files, hidden, usable, cuda_libraries: libraries };
   if (problem) return advise(problem, "The driver's tool and its kernel module do not fit together, or the module is not loaded: restart the machine, or install the driver anew.", values);
   if (gpus.length === 0) return withoutTool(context, files, values);
   const found = gpus.map(describe).join('; ');
@@ -43,7 +45,7 @@ export async function gpuProbe(context) {
   if (gpus.every(({ capability }) => capability < OLDEST_CAPABILITY)) return advise(found, `TensorFlow's CUDA wheel has kernels from compute capability ${OLDEST_CAPABILITY}.0 on: training runs on the CPU.`, values);
   if (tensorflow.problem) return ok(`${found}; whether TensorFlow can use it shows once it loads`, values);
   if (!usable && tensorflow.cuda === false) return advise(`${found}; the installed TensorFlow is the CPU build`, `Training runs on the CPU. For the GPU, ${CUDA_WHEEL}.`, values);
-  if (!usable) return advise(`${found}; TensorFlow lists no GPU`, `Its CUDA libraries were not found or do not fit: ${CUDA_WHEEL}.`, values);
+  if (!usable) return advise(`${found}; TensorFlow lists no GPU`, libraries ? missingLibraries(libraries) : `It does not say whether it is a CUDA build: ${CUDA_WHEEL}.`, values);
   if (gpus.every(({ capability }) => capability < BFLOAT16_CAPABILITY)) return ok(`${found}; TensorFlow uses it; no native bfloat16: train in float32`, values);
   return ok(`${found}; TensorFlow uses it`, values);
 }
