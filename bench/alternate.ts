@@ -68,7 +68,7 @@ export async function alternate(sides: readonly Side[], warmUp: readonly number[
 /** Begins to watch the machine; what it returns tells the part that processes other than the sides have taken since. */
 export type Watch = (sides: readonly Side[]) => () => number;
 
-const watchOthers: Watch = (sides) => {
+export const watchOthers: Watch = (sides) => {
   const ownSeconds = (): number => sides.reduce((sum, side) => sum + side.cpuSeconds, (process.cpuUsage().user + process.cpuUsage().system) / 1e6);
   const from = moment();
   const own = ownSeconds();

@@ -8,15 +8,14 @@ import { tokenizeRows, type TokenizedRow } from "../src/tokens/preference";
 import { Tokenizer } from "../src/tokens/tokenizer";
 import type { PreferenceRow } from "../src/data/preference";
 import { alternate, DisturbedError, type Alternation } from "./alternate";
-import { BUSY_ABOVE, describeLoad, othersNow } from "./busy";
+import { BUSY_ABOVE, othersNow } from "./busy";
 import { peerCheckpoint } from "./checkpoint";
-import { tooBusy } from "./failure";
 import type { DpoJob } from "./job";
 import type { Bench } from "./main";
 import { parseDpoOptions, type BenchPrecision, type DpoOptions, type PeerName } from "./options";
 import { report, type Cell } from "./report";
 import { readRows, wholeBatches } from "./rows";
-import { Side } from "./side";
+import { busyMessage, ourSide, peerPython, peerSide, progress } from "./running";
 
 /** Timed steps of each side: so many in all, and at least so many in each cell of the table. */
 const TIMED_STEPS = { all: 20, cell: 6 };
@@ -75,15 +74,6 @@ async function runDpo(options: DpoOptions): Promise<void> {
 
 const tokensOf = (rows: readonly TokenizedRow[]): number => rows.reduce((sum, row) => sum + packedLength(row), 0);
 
-function busyMessage(others: number): Error {
-  return tooBusy(`The machine is busy (${describeLoad(others)}; ${BUSY_ABOVE * 100} % is the most): figures would not be worth reporting. Run the bench again when it is idle.`);
-}
-
-async function peerPython(): Promise<string> {
-  const { ensurePeer } = await import("./peerVenv.mjs");
-  return ensurePeer(console.error);
-}
-
 interface CellPlan {
   precision: BenchPrecision;
   timed: number;
@@ -104,8 +94,8 @@ async function measure({ precision, timed, texts, tokenized }: CellPlan, peerNam
   const runs: Alternation[] = [];
   try {
     for (const setting of peer ? PEER_SETTINGS[precision] : [null]) {
-      const sides = [ourSide(precision, jobFile(precision))];
-      if (peer && setting) sides.push(peerSide(peerName, setting, peer.python, jobFile(setting), folder));
+      const sides = [ourSide("dpo", precision, jobFile(precision))];
+      if (peer && setting) sides.push(peerSide(peerName, `dpo_${peerName}`, setting, peer.python, jobFile(setting), folder));
       runs.push(await alternate(sides, [texts.length + PEER_WARM_UP, PEER_WARM_UP], timed, progress(`batch ${texts[0]!.length}, ${precision}`)));
     }
   } catch (error) {
@@ -114,24 +104,4 @@ async function measure({ precision, timed, texts, tokenized }: CellPlan, peerNam
     rmSync(folder, { recursive: true, force: true });
   }
   return runs;
-}
-
-function ourSide(precision: BenchPrecision, job: string): Side {
-  return new Side("alignlab", precision, process.execPath, ["--import", require.resolve("tsx"), path.join(__dirname, "ours", "dpo.ts"), job]);
-}
-
-function peerSide(name: PeerName, setting: string, python: string, job: string, home: string): Side {
-  const environment = { HF_HOME: home, HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", TOKENIZERS_PARALLELISM: "false", CUDA_VISIBLE_DEVICES: "" };
-  return new Side(name, setting, python, [path.join(__dirname, "peers", `dpo_${name}.py`), job], environment);
-}
-
-/** One line on a terminal that changes; elsewhere one line for each stage. */
-function progress(label: string): (text: string) => void {
-  let stage = "";
-  return (text) => {
-    if (process.stderr.isTTY) return void process.stderr.write(`\r\x1b[K${label}: ${text}`);
-    const next = text.replace(/\d+ of.*/, "");
-    if (next !== stage) console.error(`${label}: ${text}`);
-    stage = next;
-  };
 }

@@ -13,8 +13,9 @@ class Stepping:
         self._events = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)
 
-    def ready(self, threads, **versions):
-        self._send(event="ready", threads=threads, versions=versions)
+    def ready(self, threads, check=None, **versions):
+        """`check` is what the bench compares between sides before it times them."""
+        self._send(event="ready", threads=threads, versions=versions, check=check)
 
     def wait(self):
         """Blocks until the bench asks for a step: True for a step, False for the end."""

@@ -21,9 +21,14 @@ export function kernelSpec(paths, node = process.execPath) {
   };
 }
 
+/** Where the kernel's spec lies. */
+export function kernelSpecFile(paths) {
+  return path.join(paths.venv, 'share', 'jupyter', 'kernels', KERNEL_NAME, 'kernel.json');
+}
+
 /** Writes the kernel's spec and JupyterLab's page settings into the virtual environment, where they differ. */
 export function writeKernelSpec(paths) {
-  writeJson(path.join(paths.venv, 'share', 'jupyter', 'kernels', KERNEL_NAME, 'kernel.json'), kernelSpec(paths));
+  writeJson(kernelSpecFile(paths), kernelSpec(paths));
   writeJson(path.join(paths.venv, 'etc', 'jupyter', 'labconfig', 'page_config.json'), { disabledExtensions: { [ANNOUNCEMENTS]: true } });
 }
 

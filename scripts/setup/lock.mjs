@@ -88,6 +88,12 @@ function readHolder(file) {
   }
 }
 
+/** The process that holds a lock now, or undefined when nobody does. */
+export function holderOf(file, silence = SILENT_MS) {
+  const holder = readHolder(file);
+  return holder && !isStale(file, holder, silence) ? holder : undefined;
+}
+
 function isStale(file, holder, silence) {
   if (holder.host === hostname() && holder.pid !== undefined) {
     const started = startTimeOf(holder.pid);

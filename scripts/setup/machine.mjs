@@ -55,7 +55,8 @@ export function freeBytes(folder) {
   return bavail * bsize;
 }
 
-function existingAbove(folder) {
+/** The folder itself, or the nearest above it that exists. */
+export function existingAbove(folder) {
   let existing = path.resolve(folder);
   while (!existsSync(existing)) existing = path.dirname(existing);
   return existing;

@@ -17,23 +17,31 @@ export function packagesReady(paths) {
   return readStamp(path.join(paths.nodeModules, STAMP))?.fingerprint === wanted(paths) && directDependenciesExist(paths);
 }
 
-function directDependenciesExist(paths) {
+/** Names of the packages in package.json that node_modules lacks. */
+export function missingDependencies(paths) {
   const { dependencies, devDependencies } = readJson(path.join(paths.root, 'package.json'));
   return Object.keys({ ...dependencies, ...devDependencies })
-    .every((name) => existsSync(path.join(paths.nodeModules, name, 'package.json')));
+    .filter((name) => !existsSync(path.join(paths.nodeModules, name, 'package.json')));
 }
+
+const directDependenciesExist = (paths) => missingDependencies(paths).length === 0;
 
 /** Stamps a node_modules made by hand when npm's own record of it agrees with the lock file; returns whether it did. */
 export function adoptPackages(paths) {
+  const agrees = agreesWithLock(paths);
+  if (agrees) writeStamp(path.join(paths.nodeModules, STAMP), { fingerprint: wanted(paths) });
+  return agrees;
+}
+
+/** Whether npm's own record of node_modules agrees with the lock file. */
+export function agreesWithLock(paths) {
   const installed = readStamp(path.join(paths.nodeModules, '.package-lock.json'))?.packages;
   if (!installed || !directDependenciesExist(paths)) return false;
   const locked = Object.entries(readJson(paths.lockFile).packages).filter(([name]) => name !== '');
-  const agrees = locked.every(([name, { version, integrity, optional }]) => {
+  return locked.every(([name, { version, integrity, optional }]) => {
     const present = installed[name];
     return present ? present.version === version && present.integrity === integrity : optional === true;
   });
-  if (agrees) writeStamp(path.join(paths.nodeModules, STAMP), { fingerprint: wanted(paths) });
-  return agrees;
 }
 
 /** How to run npm: the one that runs this script, else the one on the PATH. */

@@ -47,12 +47,13 @@ function homeOf(environment) {
 /**
  * The environment in which every tool runs: a usable HOME, and ALIGNLAB_CACHE spelt out (`$ALIGNLAB_CACHE`, else
  * `$XDG_CACHE_HOME/alignlab`, else `~/.cache/alignlab`), so that all of them agree on one cache.
+ * @param {{ make?: boolean }} options whether a HOME of the project's own is made where the user's cannot be used
  */
-export function toolEnvironment(environment = process.env, root = ROOT) {
+export function toolEnvironment(environment = process.env, root = ROOT, { make = true } = {}) {
   let home = homeOf(environment);
   if (home === undefined || !isWritableFolder(home)) {
     home = path.join(root, '.cache', 'home');
-    mkdirSync(home, { recursive: true });
+    if (make) mkdirSync(home, { recursive: true });
   }
   const cache = environment.ALIGNLAB_CACHE
     ? path.resolve(environment.ALIGNLAB_CACHE)

@@ -66,7 +66,8 @@ function refuseOffline(offline, missing) {
   throw new SetupFailure('offline', `--offline was given, and this has to be downloaded first: ${list}. Run the command once without --offline.`);
 }
 
-function spaceNeeded(missing, paths, environment) {
+/** Space that making the missing parts takes, for requireSpace. */
+export function spaceNeeded(missing, paths, environment) {
   return [
     missing.packages && !existsSync(paths.nodeModules) && { folder: paths.root, megabytes: MEGABYTES.packages },
     missing.packages && { folder: environment.npm_config_cache || environment.HOME, megabytes: MEGABYTES.npmCache },

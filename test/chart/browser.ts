@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import type { TestContext } from "node:test";
 import { type Browser, chromium } from "playwright-core";
+import { CHROMIUM_PLACES } from "../../scripts/doctor/browsers.mjs";
 
-const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -13,7 +13,7 @@ const FLAGS = [
  * in CI, which installs one, that is a failure.
  */
 export async function withBrowser(context: TestContext, work: (browser: Browser) => Promise<void>): Promise<void> {
-  const executablePath = PLACES.find((place) => existsSync(place));
+  const executablePath = CHROMIUM_PLACES.find((place) => existsSync(place));
   if (!executablePath) {
     const message = "no browser: install Debian's chromium to run this test";
     if (process.env.CI === "true") throw new Error(message);

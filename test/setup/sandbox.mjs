@@ -36,6 +36,7 @@ esac
 
 const FAKE_NPM = `#!/bin/bash
 echo "npm $*" >> "$FAKE_LOG"
+if [ "$1" = --version ]; then echo 11.0.0; exit; fi
 eval "\${FAKE_CI:-:}" || exit 1
 for name in $FAKE_PACKAGES; do mkdir -p "node_modules/$name" && echo '{}' > "node_modules/$name/package.json"; done
 `;

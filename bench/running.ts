@@ -1,0 +1,39 @@
+import path from "node:path";
+import { BUSY_ABOVE, describeLoad } from "./busy";
+import { tooBusy } from "./failure";
+import { Side } from "./side";
+
+// What benches with peers share.
+
+/** The failure of a bench on a machine that others use. @param others the part that they take */
+export function busyMessage(others: number): Error {
+  return tooBusy(`The machine is busy (${describeLoad(others)}; ${BUSY_ABOVE * 100} % is the most): figures would not be worth reporting. Run the bench again when it is idle.`);
+}
+
+/** The peers' Python; their environment is made where it is missing. */
+export async function peerPython(): Promise<string> {
+  const { ensurePeer } = await import("./peerVenv.mjs");
+  return ensurePeer(console.error);
+}
+
+/** Our side of a bench, by its file in `ours/`. */
+export function ourSide(script: string, setting: string, job: string): Side {
+  return new Side("alignlab", setting, process.execPath, ["--import", require.resolve("tsx"), path.join(__dirname, "ours", `${script}.ts`), job]);
+}
+
+/** A peer's side, by its file in `peers/`; it reaches no network and no GPU. @param home a folder that stands for Hugging Face's own */
+export function peerSide(name: string, script: string, setting: string, python: string, job: string, home: string, environment: NodeJS.ProcessEnv = {}): Side {
+  const isolated = { HF_HOME: home, HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", TOKENIZERS_PARALLELISM: "false", CUDA_VISIBLE_DEVICES: "" };
+  return new Side(name, setting, python, [path.join(__dirname, "peers", `${script}.py`), job], { ...isolated, ...environment });
+}
+
+/** One line on a terminal that changes; elsewhere one line for each stage. */
+export function progress(label: string): (text: string) => void {
+  let stage = "";
+  return (text) => {
+    if (process.stderr.isTTY) return void process.stderr.write(`\r\x1b[K${label}: ${text}`);
+    const next = text.replace(/\d+ of.*/, "");
+    if (next !== stage) console.error(`${label}: ${text}`);
+    stage = next;
+  };
+}
