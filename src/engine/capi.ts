@@ -114,10 +114,14 @@ export class TensorFlowError extends Error {
 /** What TensorFlow adds when a later call meets the failure of an earlier one; here later calls do run. */
 const EXECUTOR_NOTE = /\n?\s*Encountered when executing an operation using EagerExecutor\.[^\n]*/;
 
+/** What TensorFlow says of a variable that is gone, which it knows by a name that only the engine has. */
+const LOST_VARIABLE = /Could not find variable alignlab_\d+\..*/s;
+const LOST_VARIABLE_TEXT = "A tf.variable that it uses has been disposed. Keep a variable for as long as the functions are called that were traced with it.";
+
 /** @throws TensorFlowError when the last call through `of` failed. */
 export function check(what: string, of: Pointer = status): void {
   const code = c.TF_GetCode(of);
-  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "")}`, code);
+  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "").replace(LOST_VARIABLE, LOST_VARIABLE_TEXT)}`, code);
 }
 
 /** Runs koffi's asynchronous form: the call blocks a worker thread and the event loop goes on. */
