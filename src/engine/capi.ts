@@ -40,7 +40,7 @@ const DECLARATIONS = [
   "int TF_GraphGetTensorNumDims(P, TF_Output, P)", "void TF_GraphGetTensorShape(P, TF_Output, void*, int, P)",
   "void TF_GraphSetTensorShape(P, TF_Output, void*, int, P)",
   "P TF_GraphToFunctionWithControlOutputs(P, P, uint8_t, int, void*, int, void*, int, void*, void*, int, void*, void*, P, P, P)",
-  "void TFE_ContextAddFunction(P, P, P)", "void TFE_ContextRemoveFunction(P, P, P)",
+  "void TFE_ContextAddFunction(P, P, P)", "void TFE_ContextRemoveFunction(P, P, P)", "uint8_t TFE_ContextHasFunction(P, P)",
   "void TF_GraphCopyFunction(P, P, P, P)", "void TF_FunctionSetAttrValueProto(P, P, void*, size_t, P)", "void TF_DeleteFunction(P)",
   "P TF_NewBuffer()", "void TF_DeleteBuffer(P)", "void TF_GraphGetOpDef(P, P, P, P)",
   "void TF_StringInit(P)", "void TF_StringCopy(P, void*, size_t)", "P TF_StringGetDataPointer(P)",

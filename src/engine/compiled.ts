@@ -9,10 +9,13 @@ import type { Capture, GraphOutput, Part, Recorder } from "./recorder";
 /** A recorded graph that TensorFlow knows as a function, with what it holds. */
 export interface NativeFunction {
   name: string;
-  captures: readonly Capture[];
+  captures: readonly HeldCapture[];
   parts: readonly Part[];
   outputs: readonly { shape: number[]; dtype: number }[];
 }
+
+/** What is left of a capture when its graph is gone. */
+type HeldCapture = Pick<Capture, "handle" | "perCall" | "release">;
 
 /** Makes the recorded graph a TensorFlow function, which from then on owns the recorder's captures. */
 export function finish(recorder: Recorder, name: string, results: readonly GraphOutput[], part?: GraphPart): NativeFunction {
@@ -24,10 +27,11 @@ export function finish(recorder: Recorder, name: string, results: readonly Graph
   }
   const parts = [...recorder.parts];
   for (const part of parts) part.users++;
-  return { name, captures: recorder.captures, parts, outputs: results.map(({ shape, dtype }) => ({ shape: shape!, dtype })) };
+  const captures = recorder.captures.map(({ handle, perCall, release }) => ({ handle, perCall, release }));
+  return { name, captures, parts, outputs: results.map(({ shape, dtype }) => ({ shape: shape!, dtype })) };
 }
 
-export function releaseCaptures(captures: readonly Capture[]): void {
+export function releaseCaptures(captures: readonly HeldCapture[]): void {
   for (const capture of captures) {
     countNative("captures", -1);
     capture.release();
@@ -72,7 +76,7 @@ export function call(fn: NativeFunction, args: readonly Tensor[], label: string,
   });
 }
 
-function addCapture(op: Pointer, { handle, perCall }: Capture): void {
+function addCapture(op: Pointer, { handle, perCall }: HeldCapture): void {
   const own = handle();
   c.TFE_OpAddInput(op, own, status);
   if (perCall) c.TFE_DeleteTensorHandle(own);

@@ -2,7 +2,7 @@ import { binding } from "./backend";
 
 /** What must be freed, and how. */
 interface Held {
-  free: () => void;
+  free(): void;
 }
 
 const waiting: Held[] = [];
@@ -11,7 +11,7 @@ const registry = new FinalizationRegistry<Held>((held) => {
   waiting.push(held);
   // Not while a call computes: to free waits for it. The next function that is dropped tries again.
   if (binding.recorder || binding.context.isBusy) return;
-  for (const { free } of waiting.splice(0)) free();
+  for (const one of waiting.splice(0)) one.free();
 });
 
 /**
