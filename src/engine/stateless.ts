@@ -21,7 +21,7 @@ function seedTensor(seed: Seed): Tensor {
   return seed;
 }
 
-function draw(op: string, shape: readonly number[], seed: Seed, parameters: Tensor[] = [], attributes: Record<string, { type: number }> = {}): Tensor {
+function draw(op: "StatelessRandomUniform" | "StatelessRandomUniformInt" | "StatelessRandomNormal" | "StatelessTruncatedNormal" | "StatelessRandomGammaV2", shape: readonly number[], seed: Seed, parameters: Tensor[] = [], attributes: Record<string, { type: number }> = {}): Tensor {
   tf.util.assertNonNegativeIntegerDimensions([...shape]);
   return rawOp(op, [tf.tensor1d([...shape], "int32"), seedTensor(seed), ...parameters], { T: type("int32"), Tseed: type("int32"), dtype: type("float32"), ...attributes });
 }
@@ -48,10 +48,10 @@ export function statelessTruncatedNormal<R extends Rank>(shape: ShapeMap[R], see
   return tf.tidy(() => scaled(draw("StatelessTruncatedNormal", shape, seed), stdDev, mean)) as Tensor<R>;
 }
 
-/** Gamma deviates of shape `alpha` and rate `beta`: mean α/β, variance α/β². Not inside XLA. @returns float32 of the shape */
+/** Gamma deviates of shape `alpha` and rate `beta`: mean α/β, variance α/β². @returns float32 of the shape */
 export function statelessGamma<R extends Rank>(shape: ShapeMap[R], seed: Seed, alpha: number, beta = 1): Tensor<R> {
   if (!(alpha > 0 && beta > 0)) throw new RangeError(`The gamma distribution's alpha and beta are above 0; they are ${alpha} and ${beta}.`);
-  return tf.tidy(() => scaled(draw("StatelessRandomGammaV2", shape, seed, [tf.scalar(alpha)], { Tshape: type("int32") }), 1 / beta, 0)) as Tensor<R>;
+  return tf.tidy(() => scaled(draw("StatelessRandomGammaV2", shape, seed, [tf.scalar(alpha)]), 1 / beta, 0)) as Tensor<R>;
 }
 
 function scaled(x: Tensor, by: number, plus: number): Tensor {
@@ -74,7 +74,7 @@ export function dropout<T extends Tensor>(x: T, rate: number, seed: Seed, noiseS
 }
 
 /**
- * Draws from softmax(logits), with replacement. Not inside XLA.
+ * Draws from softmax(logits), with replacement.
  * @param logits [classes] or [batch, classes] @returns int32 [numSamples] or [batch, numSamples]
  */
 export function multinomial<T extends Tensor1D | Tensor2D>(logits: T, numSamples: number, seed: Seed): T {

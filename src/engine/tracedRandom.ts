@@ -84,8 +84,9 @@ const traced = {
     const noise = noiseShape?.map((size, axis) => size ?? input.shape[axis]!);
     return dropout(input, rate, nextSeed(seed), noise);
   },
-  multinomial(logits: Tensor1D | Tensor2D, numSamples: number, seed?: number, normalized = false): Tensor {
-    return multinomial(normalized ? tf.log(logits) : logits, numSamples, nextSeed(seed));
+  multinomial(logits: Tensor1D | Tensor2D | number[], numSamples: number, seed?: number, normalized = false): Tensor {
+    const input = logits instanceof tf.Tensor ? logits : (tf.tensor(logits) as Tensor1D | Tensor2D);
+    return multinomial(normalized ? tf.log(input) : input, numSamples, nextSeed(seed));
   },
   rand(): Tensor {
     throw new TraceError("tf.rand takes its numbers from a JavaScript function, which would run while tracing and not again. Inside jit use tf.randomUniform, or pass the tensor in.");
@@ -96,5 +97,6 @@ const traced = {
 const core = require("@tensorflow/tfjs-core") as Record<string, (...args: never[]) => Tensor>;
 for (const [name, whileTracing] of Object.entries(traced) as [string, (...args: never[]) => Tensor][]) {
   const stock = core[name]!;
-  core[name] = (...args) => (binding.recorder ? whileTracing(...args) : stock(...args));
+  // tfjs's ops are known by their functions' names.
+  core[name] = Object.defineProperty((...args: never[]) => (binding.recorder ? whileTracing(...args) : stock(...args)), "name", { value: stock.name });
 }
