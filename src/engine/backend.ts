@@ -65,6 +65,11 @@ export function idOf(tensor: TensorInfo): number {
   return internals.getInputTensorIds([tensor])[0]!;
 }
 
+/** Whether a tensor has no numbers because it belongs to a trace. */
+export function isTraced({ dataId }: TensorInfo): boolean {
+  return internals.tensorMap.has(dataId) && binding.isTraced(internals.tensorMap.get(dataId).id);
+}
+
 /** A tfjs tensor, owned by the current scope, around what the binding returned. */
 export function tensorFrom(metadata: TensorMetadata): Tensor {
   return internals.createOutputTensor(metadata);
@@ -82,6 +87,19 @@ tf.registerKernel({
     return rawOp("GatherV2", [x, indices, tf.scalar(axis, "int32")], {
       batch_dims: batchDims, Tparams: type(x.dtype), Tindices: type(indices.dtype), Taxis: type("int32"),
     });
+  },
+});
+
+// The stock kernel lets the result share its input's data. A variable that is written in place must not change its copies with it.
+const { kernelFunc: shareData } = tf.getKernel("Identity", "tensorflow")!;
+tf.unregisterKernel("Identity", "tensorflow");
+tf.registerKernel({
+  kernelName: "Identity",
+  backendName: "tensorflow",
+  kernelFunc: (call) => {
+    const { x } = call.inputs as { x: Tensor };
+    if (internals.tensorMap.get(x.dataId).values || !binding.isResource(idOf(x))) return shareData(call);
+    return tensorFrom(binding.valueOf(idOf(x)));
   },
 });
 
@@ -112,7 +130,7 @@ export function rawOp(name: string, inputs: Tensor[], attributes: RawAttributes)
 
 /** Runs or records an op whose first inputs are variables that it changes in place, after `after` is computed. */
 export function updateVariables(name: string, attributes: RawAttributes, variables: Tensor[], inputs: Tensor[], after: Tensor[] = []): void {
-  binding.updateResources(name, attributesOf(attributes), variables.map(idOf), internals.getInputTensorIds(inputs), after.map(idOf));
+  binding.updateResources(name, attributesOf(attributes), variables.map((variable) => idOf(toResource(variable))), internals.getInputTensorIds(inputs), after.map(idOf));
 }
 
 /**
@@ -135,7 +153,11 @@ export function sequence<T extends Tensor>(x: T, after: Tensor | undefined): T {
 
 /** Puts a variable's value into TensorFlow's own memory, where traced functions read and update it in place. */
 export function toResource<T extends Tensor>(variable: T): T {
-  binding.toResource(idOf(variable));
+  if (binding.isResource(idOf(variable))) return variable;
+  // Tensors that share the variable's data, such as the one it was made of, keep theirs.
+  const own = tensorFrom(binding.newResource(idOf(variable)));
+  stockAssign.call(variable as unknown as Variable, own as never);
+  own.dispose();
   return variable;
 }
 
@@ -155,6 +177,7 @@ tensorPrototype.throwIfDisposed = function (this: Tensor): void {
 // tfjs's assign swaps the tensor behind a variable. A variable that compiled functions hold must keep its place: it is written instead.
 const stockAssign = tf.Variable.prototype.assign;
 tf.Variable.prototype.assign = function (this: Variable, value: Tensor): void {
+  if (this.isDisposed) throw new Error(`assign: the variable ${this.name} is disposed.`);
   const known = internals.tensorMap.has(this.dataId) && internals.tensorMap.get(this.dataId);
   if (!known || known.values || !binding.isResource(known.id)) return stockAssign.call(this, value as never);
   if (value.dtype !== this.dtype || !tf.util.arraysEqual(value.shape, this.shape)) {

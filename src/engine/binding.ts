@@ -7,6 +7,7 @@ import { execute, type Attribute } from "./eager";
 import type { GraphOutput, Recorder } from "./recorder";
 import { newHandle, readHandle, readHandleAsync, shapeOfHandle, type HostValues } from "./tensors";
 import { FOREIGN_TRACE, READ_WHILE_TRACING, TraceError } from "./traceError";
+import type { Resource } from "./variableOrder";
 
 /** What stands behind a tfjs tensor: one of a device handle, host values not yet sent, a variable, a traced value. */
 interface Entry {
@@ -16,13 +17,6 @@ interface Entry {
   values?: HostValues;
   resource?: Pointer;
   symbol?: GraphOutput;
-}
-
-/** A variable in TensorFlow's memory, updated in place. */
-export interface Resource {
-  resource: Pointer;
-  dtype: number;
-  shape: number[];
 }
 
 /** Constants up to this many bytes become part of the graph; larger ones are captured by handle. */
@@ -203,7 +197,7 @@ export class Binding implements TFJSBinding {
       if (entry.symbol.recorder !== recorder) throw new TraceError(FOREIGN_TRACE);
       return entry.symbol;
     }
-    if (entry.resource !== undefined) return recorder.readResource(entry.resource, entry.dtype, entry.shape);
+    if (entry.resource !== undefined) return recorder.variables.read(entry as Resource);
     const known = recorder.external.get(entry);
     if (known) return known;
     const symbol = this.importEntry(id, entry, recorder);
@@ -224,17 +218,19 @@ export class Binding implements TFJSBinding {
 
   // ---- variables ----
 
-  /** Moves a tensor's value into a resource variable; the tensor stands for the variable from then on. */
-  toResource(id: number): Resource {
-    const entry = this.entry(id);
-    if (entry.symbol) throw new TraceError(FOREIGN_TRACE);
-    if (entry.resource === undefined) {
-      const resource = this.withHandles([id], ([value]) => this.newVariable(entry.shape, entry.dtype, value!));
-      c.TFE_DeleteTensorHandle(entry.handle!);
-      delete entry.handle;
-      entry.resource = resource;
-    }
-    return { resource: entry.resource, dtype: entry.dtype, shape: entry.shape };
+  /** A new resource variable with the value of a tensor. */
+  newResource(id: number): TensorMetadata {
+    const { symbol, shape, dtype } = this.entry(id);
+    if (symbol) throw new TraceError(FOREIGN_TRACE);
+    const resource = this.withHandles([id], ([value]) => this.newVariable(shape, dtype, value!));
+    return { id: this.put({ shape, dtype, resource }), shape, dtype };
+  }
+
+  /** The value that a resource variable has at this point of the program. */
+  valueOf(id: number): TensorMetadata {
+    if (this.recorder) return this.adoptSymbol(this.symbolOf(id));
+    const { resource, dtype } = this.entry(id);
+    return this.adopt(this.readVariable(resource!, dtype));
   }
 
   private newVariable(shape: number[], dtype: number, value: Pointer): Pointer {
@@ -263,9 +259,9 @@ export class Binding implements TFJSBinding {
    * Runs or records an op that changes variables in place. While recording, the op also waits for `after`.
    */
   updateResources(name: string, attributes: Attribute[], resourceIds: readonly number[], ids: readonly number[], after: readonly number[] = []): void {
-    const resources = resourceIds.map((id) => this.toResource(id));
+    const resources = resourceIds.map((id) => this.entry(id) as Resource);
     if (this.recorder) {
-      this.recorder.writeResources(name, attributes, resources, ids.map((id) => this.symbolOf(id)), after.map((id) => this.symbolOf(id)));
+      this.recorder.variables.write(name, attributes, resources, ids.map((id) => this.symbolOf(id)), after.map((id) => this.symbolOf(id)));
       return;
     }
     this.context.waitForBackground();

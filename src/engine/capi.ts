@@ -40,7 +40,7 @@ const DECLARATIONS = [
   "int TF_GraphGetTensorNumDims(P, TF_Output, P)", "void TF_GraphGetTensorShape(P, TF_Output, void*, int, P)",
   "void TF_GraphSetTensorShape(P, TF_Output, void*, int, P)",
   "P TF_GraphToFunctionWithControlOutputs(P, P, uint8_t, int, void*, int, void*, int, void*, void*, int, void*, void*, P, P, P)",
-  "void TFE_ContextAddFunction(P, P, P)", "void TFE_ContextRemoveFunction(P, P, P)",
+  "void TFE_ContextAddFunction(P, P, P)", "void TFE_ContextRemoveFunction(P, P, P)", "uint8_t TFE_ContextHasFunction(P, P)",
   "void TF_GraphCopyFunction(P, P, P, P)", "void TF_FunctionSetAttrValueProto(P, P, void*, size_t, P)", "void TF_DeleteFunction(P)",
   "P TF_NewBuffer()", "void TF_DeleteBuffer(P)", "void TF_GraphGetOpDef(P, P, P, P)",
   "void TF_StringInit(P)", "void TF_StringCopy(P, void*, size_t)", "P TF_StringGetDataPointer(P)",
@@ -114,10 +114,14 @@ export class TensorFlowError extends Error {
 /** What TensorFlow adds when a later call meets the failure of an earlier one; here later calls do run. */
 const EXECUTOR_NOTE = /\n?\s*Encountered when executing an operation using EagerExecutor\.[^\n]*/;
 
+/** What TensorFlow says of a variable that is gone, which it knows by a name that only the engine has. */
+const LOST_VARIABLE = /Could not find variable alignlab_\d+\..*/s;
+const LOST_VARIABLE_TEXT = "A tf.variable that it uses has been disposed. Keep a variable for as long as the functions are called that were traced with it.";
+
 /** @throws TensorFlowError when the last call through `of` failed. */
 export function check(what: string, of: Pointer = status): void {
   const code = c.TF_GetCode(of);
-  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "")}`, code);
+  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "").replace(LOST_VARIABLE, LOST_VARIABLE_TEXT)}`, code);
 }
 
 /** Runs koffi's asynchronous form: the call blocks a worker thread and the event loop goes on. */

@@ -67,6 +67,11 @@ export class Context {
     }
   }
 
+  /** Whether calls may still be queued or running: nobody has waited for them. */
+  get isBusy(): boolean {
+    return this.backgroundBusy;
+  }
+
   /**
    * Waits until the background thread has run everything queued so far.
    * @throws TensorFlowError when one of those calls failed and nobody has been told yet

@@ -1,12 +1,11 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { binding, idOf, tensorFrom } from "./backend";
-import { c, check, status } from "./capi";
+import { releaseCaptures } from "./compiled";
 import { TF } from "./dtypes";
+import { toFunction } from "./graphFunction";
+import { partFor } from "./parts";
 import { Recorder, type GraphOutput, type Part } from "./recorder";
-
-
-/** Those made so far, by name and signature: traces of every model share them, so each is compiled once. */
-const parts = new Map<string, Part>();
+import { inTrace } from "./traceScope";
 
 /** Below so many values the call of a function costs more than what it saves. */
 const FEWEST_VALUES = 1 << 16;
@@ -30,31 +29,25 @@ export function fuse(name: string, inputs: readonly Tensor[], fn: (...inputs: Te
   const symbols = inputs.map((input) => recorder.smallest(binding.symbolOf(idOf(input))));
   const narrow = operands && recorder.precision === "bfloat16";
   const key = `${name} ${symbols.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ")} ${narrow}`;
-  let part = parts.get(key);
-  if (!part) parts.set(key, (part = record(name, symbols, fn, narrow)));
+  const part = partFor(key, name, (functionName) => record(name, functionName, symbols, fn, narrow));
   return recorder.callPart(part, symbols).map((output) => tensorFrom(binding.adoptSymbol(recorder.widened(output))));
 }
 
-function record(label: string, inputs: readonly GraphOutput[], fn: (...inputs: Tensor[]) => Tensor[], narrow: boolean): Part {
-  const outer = binding.recorder;
+function record(label: string, name: string, inputs: readonly GraphOutput[], fn: (...inputs: Tensor[]) => Tensor[], narrow: boolean): Pick<Part, "fn" | "outputs"> {
   const recorder = new Recorder(binding.context, "float32");
-  binding.recorder = recorder;
   try {
-    const parameters = inputs.map(({ dtype, shape }) => recorder.parameter(dtype, shape!));
-    const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(parameter.dtype === TF.BFLOAT16 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
-    const outputs = results.map((result) => {
-      const symbol = binding.symbolOf(idOf(result));
-      return narrow ? recorder.cast(symbol, TF.BFLOAT16) : symbol;
+    const outputs = inTrace(recorder, () => {
+      const parameters = inputs.map(({ dtype, shape }) => recorder.parameter(dtype, shape!));
+      const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(parameter.dtype === TF.BFLOAT16 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
+      return results.map((result) => {
+        const symbol = binding.symbolOf(idOf(result));
+        return narrow ? recorder.cast(symbol, TF.BFLOAT16) : symbol;
+      });
     });
     if (recorder.captures.length > 0) throw new Error(`fuse: ${label} uses a tensor that is not among its inputs.`);
-    const name = `fused_${label.replace(/\W/g, "_")}_${parts.size}`;
-    const made = recorder.toFunction(name, outputs);
-    c.TFE_ContextAddFunction(binding.context.handle, made, status);
-    check(`register ${name}`);
-    return { name, fn: made, outputs: outputs.map(({ shape, dtype }) => ({ shape: shape!, dtype })) };
+    return { fn: toFunction(recorder, name, outputs), outputs: outputs.map(({ shape, dtype }) => ({ shape: shape!, dtype })) };
   } finally {
-    binding.recorder = outer;
-    for (const capture of recorder.captures) capture.release();
+    releaseCaptures(recorder.captures);
     recorder.dispose();
   }
 }

@@ -3,6 +3,18 @@ import { ATTR, int64s } from "./dtypes";
 import { stringList, type Attribute } from "./eager";
 import type { GraphOutput } from "./recorder";
 
+/** Packs `TF_Output` structs: an address and a 32-bit index, padded to 16 bytes. */
+export function packOutputs(outputs: readonly GraphOutput[]): Uint8Array {
+  const buffer = new ArrayBuffer(16 * Math.max(1, outputs.length));
+  const addresses = new BigUint64Array(buffer);
+  const indices = new Int32Array(buffer);
+  outputs.forEach((output, i) => {
+    addresses[2 * i] = BigInt(output.op);
+    indices[4 * i + 2] = output.index;
+  });
+  return new Uint8Array(buffer);
+}
+
 /** Arranges a flat list of inputs as the op's definition groups them. */
 export function groupInputs(declared: readonly { numberAttribute?: string; typeListAttribute?: string }[], attributes: readonly Attribute[], flat: readonly GraphOutput[]): (GraphOutput | GraphOutput[])[] {
   const grouped: (GraphOutput | GraphOutput[])[] = [];

@@ -77,14 +77,23 @@ function rotate(word: number, by: number): number {
   return (word << by) | (word >>> (32 - by));
 }
 
+/** The finaliser of MurmurHash3: every bit of the result depends on every bit of the word. */
+function mixed(value: number): number {
+  let word = value;
+  word = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
+  word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35);
+  return (word ^ (word >>> 16)) >>> 0;
+}
+
 function splitmix32(low: number, high: number, count: number): Uint32Array {
-  const mixed = (value: number): number => {
-    let word = value;
-    word = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
-    word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35);
-    return (word ^ (word >>> 16)) >>> 0;
-  };
   // The seed's upper 21 bits move the start of the sequence; for seeds below 2^32 this is plain splitmix32.
   let weyl = (low ^ (high === 0 ? 0 : mixed(high))) >>> 0;
   return Uint32Array.from({ length: count }, () => mixed((weyl = (weyl + 0x9e3779b9) >>> 0)));
+}
+
+/** A signed 32-bit number that stands for a text: FNV-1a (Fowler, Noll, Vo 1991), finished by MurmurHash3's mixing. */
+export function hash32(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return mixed(hash) | 0;
 }

@@ -2,9 +2,11 @@ import { c, cString, check, status, type Pointer } from "./capi";
 import type { Context } from "./context";
 import { ATTR, int64s, TF } from "./dtypes";
 import type { Attribute } from "./eager";
-import { groupInputs, setNodeAttribute } from "./node";
+import { countNative } from "./nativeCounts";
+import { groupInputs, packOutputs, setNodeAttribute } from "./node";
 import { packedProduct } from "./products";
-import { newHostTensor, type HostValues } from "./tensors";
+import { newHandle, newHostTensor, type HostValues } from "./tensors";
+import { VariableOrder } from "./variableOrder";
 
 /** `float32` computes as written; `bfloat16` casts the operands of matrix products and keeps all else in float32. */
 export type Precision = "float32" | "bfloat16";
@@ -25,23 +27,19 @@ export interface GraphOutput {
 export interface Capture {
   output: GraphOutput;
   handle: () => Pointer;
+  /** The handle is made for each call, whoever makes the call deletes it. */
+  perCall: boolean;
   release: () => void;
 }
 
 /** A part of a computation as a TensorFlow function of its own, see `fuse`. */
 export interface Part {
+  key: string;
   name: string;
   fn: Pointer;
   outputs: { shape: number[]; dtype: number }[];
-}
-
-interface ResourceUse {
-  capture: Capture;
-  dtype: number;
-  shape: number[];
-  lastWrite: Pointer | null;
-  readsSinceWrite: Pointer[];
-  value: GraphOutput | null;
+  /** Compiled functions that call it. */
+  users: number;
 }
 
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
@@ -50,22 +48,7 @@ const MOVES = new Set(["Reshape", "Transpose", "Slice", "GatherV2"]);
 /** Under which names an op declares the type of what it multiplies or moves. */
 const VALUE_TYPES = new Set(["T", "Tparams"]);
 
-/** Packs `TF_Output` structs: an address and a 32-bit index, padded to 16 bytes. */
-export function packOutputs(outputs: readonly GraphOutput[]): Uint8Array {
-  const buffer = new ArrayBuffer(16 * Math.max(1, outputs.length));
-  const addresses = new BigUint64Array(buffer);
-  const indices = new Int32Array(buffer);
-  outputs.forEach((output, i) => {
-    addresses[2 * i] = BigInt(output.op);
-    indices[4 * i + 2] = output.index;
-  });
-  return new Uint8Array(buffer);
-}
-
-/**
- * Records ops as nodes of a `TF_Graph`; shapes come from TensorFlow's own inference. Reads and writes of resource
- * variables keep program order: a read runs after the last write, a write after every read and write before it.
- */
+/** Records ops as nodes of a `TF_Graph`; shapes come from TensorFlow's own inference. */
 export class Recorder {
   readonly graph: Pointer = c.TF_NewGraph();
   readonly parameters: GraphOutput[] = [];
@@ -73,31 +56,44 @@ export class Recorder {
   readonly effects: Pointer[] = [];
   /** Values from outside that already have a place in this trace, by their entry. */
   readonly external = new WeakMap<object, GraphOutput>();
-  nodeCount = 0;
-  private readonly resources = new Map<Pointer, ResourceUse>();
+  /** Every node in order, with what it takes. */
+  readonly nodes: { op: Pointer; name: string; inputs: readonly GraphOutput[] }[] = [];
+  /** Set between a forward and a backward pass that become functions of their own: one has run when the other starts. */
+  private readonly finished = new Set<Pointer>();
+  readonly variables = new VariableOrder(this);
   private readonly casts = new Map<string, GraphOutput>();
 
-  private readonly copied = new Set<string>();
+  /** The parts that the graph calls. */
+  readonly parts = new Set<Part>();
 
   /** @param fusesParts whether parts given to `fuse` become functions of their own; not for a function that XLA compiles as a whole */
   constructor(
     private readonly context: Context,
     readonly precision: Precision,
     readonly fusesParts = false,
-  ) {}
+  ) {
+    countNative("graphs", 1);
+  }
 
   /** Adds a node and returns its operation. Inputs that an op takes as one list are given as an array. */
   node(name: string, attributes: readonly Attribute[], inputs: readonly (GraphOutput | GraphOutput[])[], control: readonly Pointer[] = []): Pointer {
-    const description = c.TF_NewOperation(this.graph, cString(name), cString(`${name}_${this.nodeCount++}`));
+    const description = c.TF_NewOperation(this.graph, cString(name), cString(`${name}_${this.nodes.length}`));
     for (const input of inputs) {
       if (Array.isArray(input)) c.TF_AddInputList(description, packOutputs(input), input.length);
       else c.TF_AddInput(description, { op: input.op, index: input.index });
     }
-    for (const operation of control) c.TF_AddControlInput(description, operation);
+    for (const operation of control) if (!this.finished.has(operation)) c.TF_AddControlInput(description, operation);
     for (const attribute of attributes) setNodeAttribute(description, attribute);
     const operation = c.TF_FinishOperation(description, status);
     check(name);
+    this.nodes.push({ op: operation, name, inputs: inputs.flat() });
     return operation;
+  }
+
+  /** The nodes so far become a function of their own, which is called before what follows. Returns their number. */
+  split(): number {
+    for (const { op } of this.nodes) this.finished.add(op);
+    return this.nodes.length;
   }
 
   output(op: Pointer, index: number): GraphOutput {
@@ -141,51 +137,19 @@ export class Recorder {
   }
 
   capture(dtype: number, shape: readonly number[] | null, handle: () => Pointer, release: () => void): Capture {
-    const capture = { output: this.placeholder(dtype, shape), handle, release };
+    return this.hold({ output: this.placeholder(dtype, shape), handle, perCall: false, release });
+  }
+
+  /** A number that is another at each call, see `nextSeed`. */
+  captureNumber(value: () => number): GraphOutput {
+    const handle = (): Pointer => newHandle([], TF.INT32, Int32Array.of(value()));
+    return this.hold({ output: this.placeholder(TF.INT32, []), handle, perCall: true, release: () => undefined }).output;
+  }
+
+  private hold(capture: Capture): Capture {
+    countNative("captures", 1);
     this.captures.push(capture);
     return capture;
-  }
-
-  private use(resource: Pointer, dtype: number, shape: number[]): ResourceUse {
-    let use = this.resources.get(resource);
-    if (!use) {
-      // A handle of its own: a call after the variable's end is then TensorFlow's error and not a freed address.
-      const own = c.TFE_TensorHandleCopySharingTensor(resource, status);
-      check("capture variable");
-      const capture = this.capture(TF.RESOURCE, null, () => own, () => c.TFE_DeleteTensorHandle(own));
-      use = { capture, dtype, shape, lastWrite: null, readsSinceWrite: [], value: null };
-      this.resources.set(resource, use);
-    }
-    return use;
-  }
-
-  /** The variable's value at this point of the program. */
-  readResource(resource: Pointer, dtype: number, shape: number[]): GraphOutput {
-    const use = this.use(resource, dtype, shape);
-    if (!use.value) {
-      const op = this.node("ReadVariableOp", [{ name: "dtype", type: ATTR.TYPE, value: dtype }], [use.capture.output], use.lastWrite === null ? [] : [use.lastWrite]);
-      use.readsSinceWrite.push(op);
-      use.value = this.shaped({ op, index: 0, shape, dtype, recorder: this });
-    }
-    return use.value;
-  }
-
-  /** Adds a node that changes `resources` in place, after everything that used them before and after `after`. */
-  writeResources(name: string, attributes: readonly Attribute[], resources: readonly { resource: Pointer; dtype: number; shape: number[] }[], inputs: readonly GraphOutput[], after: readonly GraphOutput[]): Pointer {
-    const uses = resources.map(({ resource, dtype, shape }) => this.use(resource, dtype, shape));
-    const control = new Set<Pointer>(after.map((output) => output.op));
-    for (const use of uses) {
-      if (use.lastWrite !== null) control.add(use.lastWrite);
-      for (const read of use.readsSinceWrite) control.add(read);
-    }
-    const op = this.node(name, attributes, [...uses.map((use) => use.capture.output), ...inputs], [...control]);
-    this.effects.push(op);
-    for (const use of uses) {
-      use.lastWrite = op;
-      use.readsSinceWrite = [];
-      use.value = null;
-    }
-    return op;
   }
 
   /** `x` in another dtype; one cast a trace for each value. */
@@ -231,18 +195,19 @@ export class Recorder {
   }
 
   /** A call of a function that XLA compiles. */
-  callPart({ name, fn, outputs }: Part, inputs: readonly GraphOutput[]): GraphOutput[] {
-    if (!this.copied.has(name)) {
+  callPart(part: Part, inputs: readonly GraphOutput[]): GraphOutput[] {
+    const { name, fn, outputs } = part;
+    if (!this.parts.has(part)) {
+      this.parts.add(part);
       c.TF_GraphCopyFunction(this.graph, fn, 0, status);
       check(name);
-      this.copied.add(name);
     }
     const op = this.node(name, [{ name: "_XlaMustCompile", type: ATTR.BOOL, value: true }], inputs);
     return outputs.map(({ shape, dtype }, index) => this.shaped({ op, index, shape, dtype, recorder: this }));
   }
 
   /** Tells TensorFlow a shape that it cannot infer. */
-  private shaped(output: GraphOutput): GraphOutput {
+  shaped(output: GraphOutput): GraphOutput {
     const dims = int64s(output.shape!);
     c.TF_GraphSetTensorShape(this.graph, { op: output.op, index: output.index }, dims, dims.length, status);
     check("set shape");
@@ -284,25 +249,8 @@ export class Recorder {
     });
   }
 
-  /**
-   * The recorded graph as a TensorFlow function of the parameters and captures, in this order. Ops with effects run
-   * whether or not a result depends on them.
-   */
-  toFunction(name: string, results: readonly GraphOutput[]): Pointer {
-    // A function's output must not be one of its inputs: Identity stands between.
-    const outputs = results.map((result) => ({ ...result, op: this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: result.dtype }], [result]), index: 0 }));
-    const inputs = [...this.parameters, ...this.captures.map((capture) => capture.output)];
-    const { effects } = this;
-    const effectNames = effects.map((_, i) => BigInt(cString(`effect${i}`)));
-    const fn = c.TF_GraphToFunctionWithControlOutputs(
-      this.graph, cString(name), 0, -1, null, inputs.length, packOutputs(inputs), outputs.length, packOutputs(outputs), null,
-      effects.length, effects.length ? BigUint64Array.from(effects, BigInt) : null, effects.length ? BigUint64Array.from(effectNames) : null, 0, 0, status,
-    );
-    check(`compile ${name}`);
-    return fn;
-  }
-
   dispose(): void {
+    countNative("graphs", -1);
     c.TF_DeleteGraph(this.graph);
   }
 }

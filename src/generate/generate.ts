@@ -1,8 +1,8 @@
 import type { Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
+import { batchBucket, capacityBucket, promptBucket } from "../engine/buckets";
 import { stopSignal } from "../engine/host";
 import type { LlamaForCausalLM } from "../model/llama";
-import { batchBucket, capacityBucket, promptBucket } from "./buckets";
 import type { KeyValueCache } from "./cache";
 import { resolveOptions, type GenerateOptions, type Settings } from "./options";
 import { GenerationSession } from "./session";

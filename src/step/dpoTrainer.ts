@@ -1,11 +1,12 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import type { PreferenceRow } from "../data/preference";
 import { tf } from "../engine/backend";
+import { multiplesFor } from "../engine/buckets";
 import { lossNeedsLengths, preferenceLoss, type PreferenceLossOptions } from "../loss/preference";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import { rewardMetrics, type RewardMetrics } from "../loss/rewards";
 import type { LlamaForCausalLM } from "../model/llama";
-import { multiplesFor, packedLength, packPairs, type PackingOptions } from "../tokens/packing";
+import { packedLength, packPairs, type PackingOptions } from "../tokens/packing";
 import { tokenizeRows, type TokenizedRow } from "../tokens/preference";
 import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";

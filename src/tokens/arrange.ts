@@ -1,3 +1,4 @@
+import { roundUp } from "../engine/buckets";
 import type { TokenTree } from "./tree";
 
 /** One row of attention: every token that may be seen there, and those of them that look. */
@@ -15,9 +16,6 @@ export interface Arrangement {
 
 /** What a place costs beside its scores, in scores: what grows with the number of places rather than with their product. */
 const PLACE_COST = 50;
-
-/** The least multiple that holds the value. */
-export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 
 /**
  * Distributes a tree's sequences over rows of attention at the least estimated cost. A row holds whole sequences, as keys,

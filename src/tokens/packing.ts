@@ -1,4 +1,5 @@
-import { arrange, roundUp } from "./arrange";
+import { multiplesFor, roundUp, type PackingMultiples } from "../engine/buckets";
+import { arrange } from "./arrange";
 import type { TokenizedRow } from "./preference";
 import { tokenTree, type TokenTree } from "./tree";
 
@@ -41,27 +42,8 @@ export interface PackedPairs {
   weights: Float32Array;
 }
 
-export interface PackingMultiples {
-  /** The number of tokens is rounded up to a multiple of this, so that few shapes are compiled. Default 64. */
-  lengthMultiple?: number;
-  /** The same for the places in a row of attention. Default 32. */
-  widthMultiple?: number;
-  /** The same for the number of predictions. Default 64. */
-  predictionMultiple?: number;
-  /** Whether attention chooses among few numbers of rows. Default false. */
-  fewRows?: boolean;
-}
-
 export interface PackingOptions extends PackingMultiples {
   padTokenId: number;
-}
-
-/** Steps from which on finer rounding has saved what the compilation of its more numerous shapes costs. */
-const LONG_RUN = 1000;
-
-/** How to round in a run of so many steps: a short one meets few shapes, each of which takes seconds to compile, a long one little padding. */
-export function multiplesFor(steps: number): Required<PackingMultiples> {
-  return steps < LONG_RUN ? { lengthMultiple: 128, widthMultiple: 64, predictionMultiple: 256, fewRows: true } : { lengthMultiple: 64, widthMultiple: 32, predictionMultiple: 64, fewRows: false };
 }
 
 /** Tokens of a pair, its prompt counted once. */

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RandomSource } from "../../src/engine/random";
-import { multiplesFor, packedLength, packPairs, type PackedPairs } from "../../src/tokens/packing";
+import { multiplesFor } from "../../src/engine/buckets";
+import { packedLength, packPairs, type PackedPairs } from "../../src/tokens/packing";
 import { tokenTree } from "../../src/tokens/tree";
 import type { TokenizedRow } from "../../src/tokens/preference";
 

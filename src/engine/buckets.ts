@@ -1,0 +1,48 @@
+/**
+ * Sizes to which what varies is rounded. Each new shape of a compiled function costs a compilation, each place too many
+ * its computation; these few functions are where the library decides between the two.
+ */
+
+/** The least multiple that holds the value. */
+export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
+
+/** Up to the next multiple of `least`, or of a quarter of the power of two below where that is more: at most a fifth is padding. */
+function roundUpGently(value: number, least: number): number {
+  return roundUp(value, Math.max(least, 2 ** Math.floor(Math.log2(Math.max(1, value - 1))) / 4));
+}
+
+const BATCHES = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128];
+
+/** Rows that are computed for so many sequences. */
+export function batchBucket(rows: number): number {
+  return BATCHES.find((size) => size >= rows) ?? roundUp(rows, 64);
+}
+
+/** Places that prompts of this length get. */
+export function promptBucket(length: number): number {
+  return roundUpGently(length, 16);
+}
+
+/** Places of a cache that must hold this many. */
+export function capacityBucket(length: number): number {
+  return roundUpGently(length, 64);
+}
+
+export interface PackingMultiples {
+  /** The number of tokens is rounded up to a multiple of this, so that few shapes are compiled. Default 64. */
+  lengthMultiple?: number;
+  /** The same for the places in a row of attention. Default 32. */
+  widthMultiple?: number;
+  /** The same for the number of predictions. Default 64. */
+  predictionMultiple?: number;
+  /** Whether attention chooses among few numbers of rows. Default false. */
+  fewRows?: boolean;
+}
+
+/** Steps from which on finer rounding has saved what the compilation of its more numerous shapes costs. */
+const LONG_RUN = 1000;
+
+/** How to round in a run of so many steps: a short one meets few shapes, each of which takes seconds to compile, a long one little padding. */
+export function multiplesFor(steps: number): Required<PackingMultiples> {
+  return steps < LONG_RUN ? { lengthMultiple: 128, widthMultiple: 64, predictionMultiple: 256, fewRows: true } : { lengthMultiple: 64, widthMultiple: 32, predictionMultiple: 64, fewRows: false };
+}

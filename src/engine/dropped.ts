@@ -1,0 +1,23 @@
+import { binding } from "./backend";
+
+/** What must be freed, and how. */
+interface Held {
+  free(): void;
+}
+
+const waiting: Held[] = [];
+
+const registry = new FinalizationRegistry<Held>((held) => {
+  waiting.push(held);
+  // Not while a call computes: to free waits for it. The next function that is dropped tries again.
+  if (binding.recorder || binding.context.isBusy) return;
+  for (const one of waiting.splice(0)) one.free();
+});
+
+/**
+ * Has `held.free()` run some time after the program can no longer reach `owner`. A safety net: who is done with
+ * something disposes it. @param held must not lead to `owner`
+ */
+export function whenDropped(owner: object, held: Held): void {
+  registry.register(owner, held);
+}

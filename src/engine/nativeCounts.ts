@@ -1,0 +1,20 @@
+/** What the engine holds in TensorFlow beside tensors. */
+export interface NativeCounts {
+  /** Functions registered with TensorFlow: compiled ones and the parts that `fuse` made for them. */
+  functions: number;
+  /** Handles of outside values that those functions hold, and that traces in progress hold. */
+  captures: number;
+  /** Graphs of traces in progress. */
+  graphs: number;
+}
+
+const counts: NativeCounts = { functions: 0, captures: 0, graphs: 0 };
+
+export function countNative(what: keyof NativeCounts, by: 1 | -1): void {
+  counts[what] += by;
+}
+
+/** Counts that are back at their former value once every `jit` function made since is disposed. */
+export function engineFunctions(): NativeCounts {
+  return { ...counts };
+}

@@ -1,0 +1,48 @@
+import type { Tensor } from "@tensorflow/tfjs";
+import { binding, isTraced, tf } from "./backend";
+import type { Recorder } from "./recorder";
+import { TraceError, VARIABLE_IN_TRACE } from "./traceError";
+
+/** What of tfjs's engine a trace takes over and gives back. */
+const TAPE = ["gradientDepth", "kernelDepth", "activeTape"] as const;
+
+/**
+ * Runs `body` with every op going to `recorder`, in a tfjs scope of its own and without the gradient tape of the
+ * surroundings. Afterwards, also after an error, nothing of it is left: no scope, no tape, no traced tensor (those that
+ * `tf.keep` or a backward pass that never came would hold included), no variable.
+ */
+export function inTrace<T>(recorder: Recorder, body: () => T): T {
+  const engine = tf.engine();
+  const { state } = engine;
+  const outer = { recorder: binding.recorder, keep: engine.keep, scopes: state.scopeStack.length, tape: TAPE.map((name) => state[name]) };
+  const variables = new Set(Object.keys(state.registeredVariables));
+  const kept: Tensor[] = [];
+  binding.recorder = recorder;
+  engine.keep = (tensor) => {
+    kept.push(tensor);
+    return outer.keep.call(engine, tensor) as typeof tensor;
+  };
+  Object.assign(state, { gradientDepth: 0, kernelDepth: 0, activeTape: null });
+  engine.startScope("jit");
+  let done = false;
+  try {
+    const result = body();
+    if (disposeNewVariables(variables)) throw new TraceError(VARIABLE_IN_TRACE);
+    done = true;
+    return result;
+  } finally {
+    if (!done) disposeNewVariables(variables);
+    while (state.scopeStack.length > outer.scopes) engine.endScope();
+    for (const tensor of kept) if (!tensor.isDisposed && (!done || isTraced(tensor))) tensor.dispose();
+    Object.assign(state, Object.fromEntries(TAPE.map((name, i) => [name, outer.tape[i]])));
+    engine.keep = outer.keep;
+    binding.recorder = outer.recorder;
+  }
+}
+
+/** Disposes the variables that are not in `before`. Returns whether there were any. */
+function disposeNewVariables(before: ReadonlySet<string>): boolean {
+  const made = Object.entries(tf.engine().state.registeredVariables).filter(([name]) => !before.has(name));
+  for (const [, variable] of made) variable.dispose();
+  return made.length > 0;
+}
