@@ -1,7 +1,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { binding, idOf, tensorFrom } from "./backend";
 import { c, check, status } from "./capi";
-import { TF } from "./dtypes";
+import { isNarrow, TF } from "./dtypes";
 import { Recorder, type GraphOutput, type Part } from "./recorder";
 
 
@@ -12,7 +12,7 @@ const parts = new Map<string, Part>();
 const FEWEST_VALUES = 1 << 16;
 
 export interface FuseOptions {
-  /** Only matrix products make use of the results: in a bfloat16 trace they are narrowed in the same pass. */
+  /** Only matrix products make use of the results: in a trace of narrow products they are narrowed in the same pass. */
   operands?: boolean;
   /** Parts whose inputs are all smaller, in values, are left as they are. Default 65,536. */
   fewest?: number;
@@ -20,7 +20,7 @@ export interface FuseOptions {
 
 /**
  * Computes a part made of element-wise ops in one pass over memory: while a function is traced for the CPU, `fn` becomes
- * a function of its own that XLA compiles into one loop. Values of which a bfloat16 copy exists are read from the copy.
+ * a function of its own that XLA compiles into one loop. Values of which a narrow copy exists are read from the copy.
  * tfjs's tape does not see inside: use it within `tf.customGrad`.
  * @param name stands for `fn`: what has the same name must compute the same @param fn of tensors only, no variables
  */
@@ -28,23 +28,23 @@ export function fuse(name: string, inputs: readonly Tensor[], fn: (...inputs: Te
   const { recorder } = binding;
   if (!recorder?.fusesParts || Math.max(...inputs.map((input) => input.size)) < fewest) return fn(...inputs);
   const symbols = inputs.map((input) => recorder.smallest(binding.symbolOf(idOf(input))));
-  const narrow = operands && recorder.precision === "bfloat16";
+  const narrow = operands ? recorder.narrowDtype : null;
   const key = `${name} ${symbols.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ")} ${narrow}`;
   let part = parts.get(key);
   if (!part) parts.set(key, (part = record(name, symbols, fn, narrow)));
   return recorder.callPart(part, symbols).map((output) => tensorFrom(binding.adoptSymbol(recorder.widened(output))));
 }
 
-function record(label: string, inputs: readonly GraphOutput[], fn: (...inputs: Tensor[]) => Tensor[], narrow: boolean): Part {
+function record(label: string, inputs: readonly GraphOutput[], fn: (...inputs: Tensor[]) => Tensor[], narrow: number | null): Part {
   const outer = binding.recorder;
   const recorder = new Recorder(binding.context, "float32");
   binding.recorder = recorder;
   try {
     const parameters = inputs.map(({ dtype, shape }) => recorder.parameter(dtype, shape!));
-    const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(parameter.dtype === TF.BFLOAT16 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
+    const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(isNarrow(parameter.dtype) ? recorder.cast(parameter, TF.FLOAT) : parameter))));
     const outputs = results.map((result) => {
       const symbol = binding.symbolOf(idOf(result));
-      return narrow ? recorder.cast(symbol, TF.BFLOAT16) : symbol;
+      return narrow === null ? symbol : recorder.cast(symbol, narrow);
     });
     if (recorder.captures.length > 0) throw new Error(`fuse: ${label} uses a tensor that is not among its inputs.`);
     const name = `fused_${label.replace(/\W/g, "_")}_${parts.size}`;

@@ -1,13 +1,16 @@
 import { c, cString, check, status, type Pointer } from "./capi";
 import type { Context } from "./context";
-import { ATTR, int64s, TF } from "./dtypes";
+import { ATTR, int64s, isNarrow, TF } from "./dtypes";
 import type { Attribute } from "./eager";
 import { groupInputs, setNodeAttribute } from "./node";
 import { packedProduct } from "./products";
 import { newHostTensor, type HostValues } from "./tensors";
 
-/** `float32` computes as written; `bfloat16` casts the operands of matrix products and keeps all else in float32. */
-export type Precision = "float32" | "bfloat16";
+/** `float32` computes as written; `bfloat16` and `float16` cast the operands of matrix products and keep all else in float32. */
+export type Precision = "float32" | "bfloat16" | "float16";
+
+/** The type of matrix products; null: as written. */
+const NARROW: Record<Precision, number | null> = { float32: null, bfloat16: TF.BFLOAT16, float16: TF.HALF };
 
 /** One output of a node in the graph that is being recorded. */
 export interface GraphOutput {
@@ -17,7 +20,7 @@ export interface GraphOutput {
   shape: number[] | null;
   dtype: number;
   recorder: Recorder;
-  /** For a float32 view of a bfloat16 product: the product itself, so that a cast back costs nothing. */
+  /** For a float32 view of a narrow product: the product itself, so that a cast back costs nothing. */
   narrow?: GraphOutput;
 }
 
@@ -45,7 +48,7 @@ interface ResourceUse {
 }
 
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
-/** Ops that only move values: what is exact in bfloat16 before them is exact after them. */
+/** Ops that only move values: what is exact in a narrow type before them is exact after them. */
 const MOVES = new Set(["Reshape", "Transpose", "Slice", "GatherV2"]);
 /** Under which names an op declares the type of what it multiplies or moves. */
 const VALUE_TYPES = new Set(["T", "Tparams"]);
@@ -74,6 +77,8 @@ export class Recorder {
   /** Values from outside that already have a place in this trace, by their entry. */
   readonly external = new WeakMap<object, GraphOutput>();
   nodeCount = 0;
+  /** What the operands of matrix products are cast to; null for float32. */
+  readonly narrowDtype: number | null;
   private readonly resources = new Map<Pointer, ResourceUse>();
   private readonly casts = new Map<string, GraphOutput>();
 
@@ -84,7 +89,9 @@ export class Recorder {
     private readonly context: Context,
     readonly precision: Precision,
     readonly fusesParts = false,
-  ) {}
+  ) {
+    this.narrowDtype = NARROW[precision];
+  }
 
   /** Adds a node and returns its operation. Inputs that an op takes as one list are given as an array. */
   node(name: string, attributes: readonly Attribute[], inputs: readonly (GraphOutput | GraphOutput[])[], control: readonly Pointer[] = []): Pointer {
@@ -207,27 +214,27 @@ export class Recorder {
   }
 
   /**
-   * A value kept from the forward pass, widened again for the backward pass from the bfloat16 copy that the matrix
+   * A value kept from the forward pass, widened again for the backward pass from the narrow copy that the matrix
    * products hold anyway: the float32 value need not stay in memory between. Waits for `after`, or it would be widened at once.
    */
   recall(x: GraphOutput, after: GraphOutput): GraphOutput {
-    if (this.precision !== "bfloat16" || x.dtype !== TF.FLOAT) return x;
+    if (this.narrowDtype === null || x.dtype !== TF.FLOAT) return x;
     const op = this.node("Cast", [
-      { name: "SrcT", type: ATTR.TYPE, value: TF.BFLOAT16 },
+      { name: "SrcT", type: ATTR.TYPE, value: this.narrowDtype },
       { name: "DstT", type: ATTR.TYPE, value: TF.FLOAT },
       { name: "Truncate", type: ATTR.BOOL, value: false },
-    ], [this.cast(x, TF.BFLOAT16)], [after.op]);
+    ], [this.cast(x, this.narrowDtype)], [after.op]);
     return { op, index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this };
   }
 
-  /** The bfloat16 copy of a value, where there is one, or the value. */
+  /** The narrow copy of a value, where there is one, or the value. */
   smallest(x: GraphOutput): GraphOutput {
-    return x.narrow ?? this.casts.get(castKey(x, TF.BFLOAT16)) ?? x;
+    return x.narrow ?? (this.narrowDtype === null ? undefined : this.casts.get(castKey(x, this.narrowDtype))) ?? x;
   }
 
-  /** A float32 view of a bfloat16 value. */
+  /** A float32 view of a narrow value. */
   widened(x: GraphOutput): GraphOutput {
-    return x.dtype === TF.BFLOAT16 ? { ...this.cast(x, TF.FLOAT), narrow: x } : x;
+    return isNarrow(x.dtype) ? { ...this.cast(x, TF.FLOAT), narrow: x } : x;
   }
 
   /** A call of a function that XLA compiles. */
@@ -254,11 +261,13 @@ export class Recorder {
    * not alive at once.
    */
   sequence(x: GraphOutput, after: GraphOutput): GraphOutput {
-    const narrow = this.precision === "bfloat16" && x.dtype === TF.FLOAT;
-    const operand = narrow ? this.cast(x, TF.BFLOAT16) : x;
-    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: operand.dtype }], [operand], [after.op]);
-    const ordered: GraphOutput = { op, index: 0, shape: x.shape, dtype: operand.dtype, recorder: this };
-    return narrow ? { ...this.cast(ordered, TF.FLOAT), narrow: ordered } : ordered;
+    return this.widened(this.gate(this.narrowDtype !== null && x.dtype === TF.FLOAT ? this.cast(x, this.narrowDtype) : x, after));
+  }
+
+  /** `x`, not before `after` is computed. */
+  gate(x: GraphOutput, after: GraphOutput): GraphOutput {
+    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: x.dtype }], [x], [after.op]);
+    return { op, index: 0, shape: x.shape, dtype: x.dtype, recorder: this };
   }
 
   /** Records an op as tfjs's kernels call it: a flat list of inputs, attributes that the op may not know. */
@@ -270,11 +279,10 @@ export class Recorder {
     const packed = isProduct && this.fusesParts && this.precision === "float32" && !this.context.gpu ? packedProduct(this, known, operands) : null;
     if (packed) return [packed];
     const moved = MOVES.has(name) ? operands[0]?.narrow : undefined;
-    const product = isProduct && this.precision === "bfloat16" && operands[0]?.dtype === TF.FLOAT;
-    const narrow = product || moved !== undefined;
-    if (narrow) {
-      operands = moved ? [moved, ...operands.slice(1)] : operands.map((x) => this.cast(x, TF.BFLOAT16));
-      known = known.map((attribute) => (VALUE_TYPES.has(attribute.name) ? { ...attribute, value: TF.BFLOAT16 } : attribute));
+    const narrow = moved?.dtype ?? (isProduct && operands[0]?.dtype === TF.FLOAT ? this.narrowDtype : null);
+    if (narrow !== null) {
+      operands = moved ? [moved, ...operands.slice(1)] : operands.map((x) => this.cast(x, narrow));
+      known = known.map((attribute) => (VALUE_TYPES.has(attribute.name) ? { ...attribute, value: narrow } : attribute));
     }
     const op = this.node(name, known, groupInputs(definition.inputs, known, operands));
     if (definition.stateful) this.effects.push(op);
