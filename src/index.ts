@@ -2,6 +2,7 @@ export { tf } from "./engine/backend";
 export { display, clearOutput, steps, stopSignal, tick, StopError, type MimeBundle } from "./engine/host";
 export { engineInfo, engineMemory, type EngineInfo } from "./engine/info";
 export { jit, type JitFunction, type JitOptions } from "./engine/jit";
+export { bfloat16Support, type Bfloat16Support } from "./engine/precision";
 export type { Precision } from "./engine/recorder";
 export { RandomSource } from "./engine/random";
 
@@ -43,7 +44,8 @@ export { generateText, type GenerateTextOptions } from "./generate/text";
 export { TRAINING_DEFAULTS, type TrainingArguments } from "./step/arguments";
 export type { LogRow, TrainerCallback, TrainerState } from "./step/callbacks";
 export { DPO_DEFAULTS, DPOTrainer, type DPOConfig, type DPOTrainerOptions } from "./step/dpoTrainer";
-export { AdamW, clipFactor, globalNorm, type AdamWOptions } from "./step/optimizer";
+export { AdamW, AdamW8bit, SGD, clipFactor, globalNorm, type AdamWOptions, type AdamW8bitOptions, type Optimizer, type OptimizerName, type ParameterGroup, type SGDOptions } from "./step/optimizer";
+export { scheduleFactor, type SchedulerType } from "./step/schedule";
 export { TrainingDivergedError, type TrainOutput } from "./step/trainer";
 
 export { historyFrame } from "./log/frame";

@@ -123,19 +123,19 @@ export async function checkOptimizer(figures: OptimizerFigures, file: DpoFile, s
   const { parameters } = subject.model;
   const run = new GradientRun(subject, rows.slice(0, figures.batch), reference, figures.beta);
   // torch.optim.AdamW, told nothing else, decays every parameter.
-  const optimizer = new AdamW(parameters, { weightDecay: figures.weightDecay, decays: () => true });
-  const apply = jit((norm: Tensor, coefficients: Tensor, ...gradients: Tensor[]) => {
+  const optimizer = new AdamW(parameters, { weightDecay: figures.weightDecay, groups: [{ parameters: () => true }] });
+  const apply = jit((norm: Tensor, learningRate: Tensor, ...gradients: Tensor[]) => {
     const factor = clipFactor(norm as Scalar, figures.maxGradNorm);
-    optimizer.apply(gradients.map((gradient) => tf.mul(gradient, factor)), coefficients as Tensor1D, factor);
+    optimizer.apply(gradients.map((gradient) => tf.mul(gradient, factor)), learningRate as Scalar, factor);
   }, { name: "adamw" });
   const last = Math.max(...figures.steps.map(({ step }) => step));
   for (let step = 0; step <= last; step++) {
     const now = await run.run();
     for (const expected of figures.steps.filter((figure) => figure.step === step)) await checkStep(expected, figures, now, file, subject, report);
     if (step < last) {
-      const coefficients = optimizer.coefficients(figures.learningRate);
-      apply(now.norm, coefficients, ...now.gradients);
-      coefficients.dispose();
+      const learningRate = tf.scalar(figures.learningRate);
+      apply(now.norm, learningRate, ...now.gradients);
+      learningRate.dispose();
     }
     tf.dispose([now.norm, ...now.gradients]);
   }

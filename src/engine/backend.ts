@@ -151,6 +151,15 @@ export function sequence<T extends Tensor>(x: T, after: Tensor | undefined): T {
   return tensorFrom(binding.adoptSymbol(binding.recorder.sequence(binding.symbolOf(idOf(x)), binding.symbolOf(idOf(after))))) as T;
 }
 
+/**
+ * `x`, in a trace not before `after` is computed: what is computed from it is then computed at that time, and apart from
+ * what is computed of `x` itself.
+ */
+export function delayed<T extends Tensor>(x: T, after: Tensor): T {
+  if (!binding.recorder) return x;
+  return tensorFrom(binding.adoptSymbol(binding.recorder.gate(binding.symbolOf(idOf(x)), binding.symbolOf(idOf(after))))) as T;
+}
+
 /** Puts a variable's value into TensorFlow's own memory, where traced functions read and update it in place. */
 export function toResource<T extends Tensor>(variable: T): T {
   if (binding.isResource(idOf(variable))) return variable;

@@ -39,6 +39,11 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
+/** Whether it is a float type of 16 bits, which tfjs does not know. */
+export function isNarrow(dtype: number): boolean {
+  return dtype === TF.BFLOAT16 || dtype === TF.HALF;
+}
+
 export function int64s(values: readonly number[]): BigInt64Array {
   return BigInt64Array.from(values, BigInt);
 }

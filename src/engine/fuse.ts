@@ -1,7 +1,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { binding, idOf, tensorFrom } from "./backend";
 import { releaseCaptures } from "./compiled";
-import { TF } from "./dtypes";
+import { isNarrow } from "./dtypes";
 import { toFunction } from "./graphFunction";
 import { partFor } from "./parts";
 import { Recorder, type GraphOutput, type Part } from "./recorder";
@@ -11,7 +11,7 @@ import { inTrace } from "./traceScope";
 const FEWEST_VALUES = 1 << 16;
 
 export interface FuseOptions {
-  /** Only matrix products make use of the results: in a bfloat16 trace they are narrowed in the same pass. */
+  /** Only matrix products make use of the results: in a trace of narrow products they are narrowed in the same pass. */
   operands?: boolean;
   /** Parts whose inputs are all smaller, in values, are left as they are. Default 65,536. */
   fewest?: number;
@@ -19,7 +19,7 @@ export interface FuseOptions {
 
 /**
  * Computes a part made of element-wise ops in one pass over memory: while a function is traced for the CPU, `fn` becomes
- * a function of its own that XLA compiles into one loop. Values of which a bfloat16 copy exists are read from the copy.
+ * a function of its own that XLA compiles into one loop. Values of which a narrow copy exists are read from the copy.
  * tfjs's tape does not see inside: use it within `tf.customGrad`.
  * @param name stands for `fn`: what has the same name must compute the same @param fn of tensors only, no variables
  */
@@ -27,21 +27,21 @@ export function fuse(name: string, inputs: readonly Tensor[], fn: (...inputs: Te
   const { recorder } = binding;
   if (!recorder?.fusesParts || Math.max(...inputs.map((input) => input.size)) < fewest) return fn(...inputs);
   const symbols = inputs.map((input) => recorder.smallest(binding.symbolOf(idOf(input))));
-  const narrow = operands && recorder.precision === "bfloat16";
+  const narrow = operands ? recorder.narrowDtype : null;
   const key = `${name} ${symbols.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ")} ${narrow}`;
   const part = partFor(key, name, (functionName) => record(name, functionName, symbols, fn, narrow));
   return recorder.callPart(part, symbols).map((output) => tensorFrom(binding.adoptSymbol(recorder.widened(output))));
 }
 
-function record(label: string, name: string, inputs: readonly GraphOutput[], fn: (...inputs: Tensor[]) => Tensor[], narrow: boolean): Pick<Part, "fn" | "outputs"> {
+function record(label: string, name: string, inputs: readonly GraphOutput[], fn: (...inputs: Tensor[]) => Tensor[], narrow: number | null): Pick<Part, "fn" | "outputs"> {
   const recorder = new Recorder(binding.context, "float32");
   try {
     const outputs = inTrace(recorder, () => {
       const parameters = inputs.map(({ dtype, shape }) => recorder.parameter(dtype, shape!));
-      const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(parameter.dtype === TF.BFLOAT16 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
+      const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(isNarrow(parameter.dtype) ? recorder.cast(parameter, TF.FLOAT) : parameter))));
       return results.map((result) => {
         const symbol = binding.symbolOf(idOf(result));
-        return narrow ? recorder.cast(symbol, TF.BFLOAT16) : symbol;
+        return narrow === null ? symbol : recorder.cast(symbol, narrow);
       });
     });
     if (recorder.captures.length > 0) throw new Error(`fuse: ${label} uses a tensor that is not among its inputs.`);

@@ -14,7 +14,7 @@ export type { JitResult } from "./trace";
 export interface JitOptions {
   /** Name in errors and profiles. */
   name?: string;
-  /** `bfloat16` computes matrix products in bfloat16 with float32 results; all else stays float32. */
+  /** `bfloat16` and `float16` compute matrix products so, with float32 results; all else stays float32. */
   precision?: Precision;
   /** Compile with XLA: the way on a GPU; on a CPU equally fast after a longer first call. */
   xla?: boolean;

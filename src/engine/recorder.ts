@@ -1,6 +1,6 @@
 import { c, cString, check, status, type Pointer } from "./capi";
 import type { Context } from "./context";
-import { ATTR, int64s, TF } from "./dtypes";
+import { ATTR, int64s, isNarrow, TF } from "./dtypes";
 import type { Attribute } from "./eager";
 import { countNative } from "./nativeCounts";
 import { groupInputs, packOutputs, setNodeAttribute } from "./node";
@@ -8,8 +8,11 @@ import { packedProduct } from "./products";
 import { newHandle, newHostTensor, type HostValues } from "./tensors";
 import { VariableOrder } from "./variableOrder";
 
-/** `float32` computes as written; `bfloat16` casts the operands of matrix products and keeps all else in float32. */
-export type Precision = "float32" | "bfloat16";
+/** `float32` computes as written; `bfloat16` and `float16` cast the operands of matrix products and keep all else in float32. */
+export type Precision = "float32" | "bfloat16" | "float16";
+
+/** The type of matrix products; null: as written. */
+const NARROW: Record<Precision, number | null> = { float32: null, bfloat16: TF.BFLOAT16, float16: TF.HALF };
 
 /** One output of a node in the graph that is being recorded. */
 export interface GraphOutput {
@@ -19,7 +22,7 @@ export interface GraphOutput {
   shape: number[] | null;
   dtype: number;
   recorder: Recorder;
-  /** For a float32 view of a bfloat16 product: the product itself, so that a cast back costs nothing. */
+  /** For a float32 view of a narrow product: the product itself, so that a cast back costs nothing. */
   narrow?: GraphOutput;
 }
 
@@ -43,7 +46,7 @@ export interface Part {
 }
 
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
-/** Ops that only move values: what is exact in bfloat16 before them is exact after them. */
+/** Ops that only move values: what is exact in a narrow type before them is exact after them. */
 const MOVES = new Set(["Reshape", "Transpose", "Slice", "GatherV2"]);
 /** Under which names an op declares the type of what it multiplies or moves. */
 const VALUE_TYPES = new Set(["T", "Tparams"]);
@@ -61,6 +64,8 @@ export class Recorder {
   /** Set between a forward and a backward pass that become functions of their own: one has run when the other starts. */
   private readonly finished = new Set<Pointer>();
   readonly variables = new VariableOrder(this);
+  /** What the operands of matrix products are cast to; null for float32. */
+  readonly narrowDtype: number | null;
   private readonly casts = new Map<string, GraphOutput>();
 
   /** The parts that the graph calls. */
@@ -73,6 +78,7 @@ export class Recorder {
     readonly fusesParts = false,
   ) {
     countNative("graphs", 1);
+    this.narrowDtype = NARROW[precision];
   }
 
   /** Adds a node and returns its operation. Inputs that an op takes as one list are given as an array. */
@@ -171,27 +177,27 @@ export class Recorder {
   }
 
   /**
-   * A value kept from the forward pass, widened again for the backward pass from the bfloat16 copy that the matrix
+   * A value kept from the forward pass, widened again for the backward pass from the narrow copy that the matrix
    * products hold anyway: the float32 value need not stay in memory between. Waits for `after`, or it would be widened at once.
    */
   recall(x: GraphOutput, after: GraphOutput): GraphOutput {
-    if (this.precision !== "bfloat16" || x.dtype !== TF.FLOAT) return x;
+    if (this.narrowDtype === null || x.dtype !== TF.FLOAT) return x;
     const op = this.node("Cast", [
-      { name: "SrcT", type: ATTR.TYPE, value: TF.BFLOAT16 },
+      { name: "SrcT", type: ATTR.TYPE, value: this.narrowDtype },
       { name: "DstT", type: ATTR.TYPE, value: TF.FLOAT },
       { name: "Truncate", type: ATTR.BOOL, value: false },
-    ], [this.cast(x, TF.BFLOAT16)], [after.op]);
+    ], [this.cast(x, this.narrowDtype)], [after.op]);
     return { op, index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this };
   }
 
-  /** The bfloat16 copy of a value, where there is one, or the value. */
+  /** The narrow copy of a value, where there is one, or the value. */
   smallest(x: GraphOutput): GraphOutput {
-    return x.narrow ?? this.casts.get(castKey(x, TF.BFLOAT16)) ?? x;
+    return x.narrow ?? (this.narrowDtype === null ? undefined : this.casts.get(castKey(x, this.narrowDtype))) ?? x;
   }
 
-  /** A float32 view of a bfloat16 value. */
+  /** A float32 view of a narrow value. */
   widened(x: GraphOutput): GraphOutput {
-    return x.dtype === TF.BFLOAT16 ? { ...this.cast(x, TF.FLOAT), narrow: x } : x;
+    return isNarrow(x.dtype) ? { ...this.cast(x, TF.FLOAT), narrow: x } : x;
   }
 
   /** A call of a function that XLA compiles. */
@@ -219,11 +225,13 @@ export class Recorder {
    * not alive at once.
    */
   sequence(x: GraphOutput, after: GraphOutput): GraphOutput {
-    const narrow = this.precision === "bfloat16" && x.dtype === TF.FLOAT;
-    const operand = narrow ? this.cast(x, TF.BFLOAT16) : x;
-    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: operand.dtype }], [operand], [after.op]);
-    const ordered: GraphOutput = { op, index: 0, shape: x.shape, dtype: operand.dtype, recorder: this };
-    return narrow ? { ...this.cast(ordered, TF.FLOAT), narrow: ordered } : ordered;
+    return this.widened(this.gate(this.narrowDtype !== null && x.dtype === TF.FLOAT ? this.cast(x, this.narrowDtype) : x, after));
+  }
+
+  /** `x`, not before `after` is computed. */
+  gate(x: GraphOutput, after: GraphOutput): GraphOutput {
+    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: x.dtype }], [x], [after.op]);
+    return { op, index: 0, shape: x.shape, dtype: x.dtype, recorder: this };
   }
 
   /** Records an op as tfjs's kernels call it: a flat list of inputs, attributes that the op may not know. */
@@ -235,11 +243,10 @@ export class Recorder {
     const packed = isProduct && this.fusesParts && this.precision === "float32" && !this.context.gpu ? packedProduct(this, known, operands) : null;
     if (packed) return [packed];
     const moved = MOVES.has(name) ? operands[0]?.narrow : undefined;
-    const product = isProduct && this.precision === "bfloat16" && operands[0]?.dtype === TF.FLOAT;
-    const narrow = product || moved !== undefined;
-    if (narrow) {
-      operands = moved ? [moved, ...operands.slice(1)] : operands.map((x) => this.cast(x, TF.BFLOAT16));
-      known = known.map((attribute) => (VALUE_TYPES.has(attribute.name) ? { ...attribute, value: TF.BFLOAT16 } : attribute));
+    const narrow = moved?.dtype ?? (isProduct && operands[0]?.dtype === TF.FLOAT ? this.narrowDtype : null);
+    if (narrow !== null) {
+      operands = moved ? [moved, ...operands.slice(1)] : operands.map((x) => this.cast(x, narrow));
+      known = known.map((attribute) => (VALUE_TYPES.has(attribute.name) ? { ...attribute, value: narrow } : attribute));
     }
     const op = this.node(name, known, groupInputs(definition.inputs, known, operands));
     if (definition.stateful) this.effects.push(op);

@@ -1,4 +1,4 @@
-import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
+import type { Scalar, Tensor, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { AdamW, clipFactor, globalNorm, type AdamWOptions } from "../step/optimizer";
 import type { PreferenceBatch } from "../tokens/collate";
@@ -44,30 +44,30 @@ export interface HandOptimizerOptions extends AdamWOptions {
 /** AdamW with clipping for a step that runs inside `jit`: call `next(learningRate)` before each step, outside of it. */
 export class HandOptimizer implements StepOptimizer {
   private readonly adamw: AdamW;
-  private readonly coefficients: Variable;
+  private readonly learningRate: Variable;
   private readonly maxGradNorm: number;
 
   constructor(model: { parameters: ReadonlyMap<string, Variable> }, { maxGradNorm = 1, ...options }: HandOptimizerOptions = {}) {
     this.adamw = new AdamW(model.parameters, options);
-    this.coefficients = tf.tidy(() => tf.variable(tf.zeros([3]), false));
+    this.learningRate = tf.tidy(() => tf.variable(tf.scalar(0), false));
     this.maxGradNorm = maxGradNorm;
   }
 
   /** Begins the next step with its learning rate. */
   next(learningRate: number): void {
-    tf.tidy(() => this.coefficients.assign(this.adamw.coefficients(learningRate)));
+    tf.tidy(() => this.learningRate.assign(tf.scalar(learningRate)));
   }
 
   minimize<Results extends StepResults>(compute: () => Results): Results {
     const { results, gradients } = resultsAndGradients(compute, [...this.adamw.parameters.values()]);
     const scale = clipFactor(globalNorm(gradients), this.maxGradNorm);
     const clipped = gradients.map((gradient) => tf.mul(gradient, scale));
-    this.adamw.apply(clipped, tf.mul(this.coefficients, 1) as unknown as Tensor1D, scale);
+    this.adamw.apply(clipped, tf.mul(this.learningRate, 1) as Scalar, scale);
     return results;
   }
 
   dispose(): void {
     this.adamw.dispose();
-    this.coefficients.dispose();
+    this.learningRate.dispose();
   }
 }

@@ -1,3 +1,4 @@
+import { resolvePrecision } from "../engine/precision";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
 
@@ -18,7 +19,7 @@ export interface GenerateOptions {
   eosTokenId?: number | readonly number[] | null;
   /** Fills prompts on the left and finished sequences; never seen by attention. Default: the model's, else the end token. */
   padTokenId?: number;
-  /** `bfloat16` computes the prompts' matrix products in bfloat16; single tokens are computed in float32 always, which is faster there. */
+  /** `bfloat16` and `float16` compute the prompts' matrix products so; single tokens are computed in float32 always, which is faster there. */
   precision?: Precision;
   /** Called for each new token as soon as it is known: id, index of its prompt, index of the token. */
   onToken?: (token: number, sequence: number, position: number) => void;
@@ -51,12 +52,12 @@ export function resolveOptions(model: LlamaForCausalLM, prompts: readonly (reado
   const { maxNewTokens, doSample = false, seed = 0, precision = "float32" } = options;
   if (!Number.isInteger(maxNewTokens) || maxNewTokens <= 0) throw new RangeError(`generate: maxNewTokens is ${maxNewTokens}; it must be a whole number of 1 or more.`);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError(`generate: seed is ${seed}; it must be a whole number from 0 to 2^53 − 1.`);
-  if (precision !== "float32" && precision !== "bfloat16") throw new RangeError(`generate: precision is ${JSON.stringify(precision)}; it must be "float32" or "bfloat16".`);
+  if (!["float32", "bfloat16", "float16"].includes(precision)) throw new RangeError(`generate: precision is ${JSON.stringify(precision)}; it must be "float32", "bfloat16" or "float16".`);
   checkPrompts(model, prompts);
   const eosTokenIds = endTokens(model, options.eosTokenId);
   const padTokenId = options.padTokenId ?? model.config.padTokenId ?? [...eosTokenIds][0] ?? 0;
   checkToken(model, padTokenId, "padTokenId");
-  return { maxNewTokens, sampling: doSample ? resolveSampling(model, options) : null, seed, eosTokenIds, padTokenId, precision };
+  return { maxNewTokens, sampling: doSample ? resolveSampling(model, options) : null, seed, eosTokenIds, padTokenId, precision: resolvePrecision(precision) };
 }
 
 function resolveSampling(model: LlamaForCausalLM, { temperature = 1, topK, topP }: GenerateOptions): Sampling {

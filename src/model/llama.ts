@@ -1,6 +1,7 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../engine/backend";
-import { attentionBias, rotaryTable, selfAttention, type AttentionLayout, type AttentionWeights } from "./attention";
+import { attentionBias, rotaryTable, selfAttention, type AttentionLayout, type AttentionWeights, type TreeRows } from "./attention";
+import { checkpointed } from "./checkpointing";
 import type { HfConfig } from "../hub/config";
 import { UnsupportedModelError, parseLlamaConfig, type LlamaConfig } from "./config";
 import { embedding, linear, residual, rmsNorm, swiGlu, type RotaryTable } from "./ops";
@@ -56,6 +57,8 @@ export class LlamaForCausalLM {
   readonly layers: readonly LlamaLayer[];
   /** Names the exact weights, for caches on disk; null once they have been trained or for weights of unknown origin. */
   fingerprint: string | null = null;
+  /** Whether the backward pass computes each layer anew from its input, so that its values need not be kept. */
+  gradientCheckpointing = false;
 
   /**
    * @param hfConfig config.json as Hugging Face writes it, kept for saving
@@ -118,7 +121,7 @@ export class LlamaForCausalLM {
     const table = rotaryTable(positions, this.config);
     // transformers hands pad_token_id to the embedding: SmolLM2's is <|im_end|>, whose row learns from the head alone.
     let x = embedding(this.embedTokens, inputIds, this.config.padTokenId) as Tensor3D;
-    for (const layer of this.layers) x = decoderLayer(x, layer, table, attention, this.config);
+    for (const layer of this.layers) x = this.gradientCheckpointing ? checkpointedLayer(x, layer, table, attention, this.config) : decoderLayer(x, layer, table, attention, this.config);
     return rmsNorm(x, this.finalNorm, this.config.rmsNormEps);
   }
 
@@ -160,6 +163,14 @@ export class LlamaForCausalLM {
 export function decoderLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, attention: AttentionLayout, config: LlamaConfig): Tensor3D {
   const attended = residual(x, selfAttention(rmsNorm(x, layer.inputNorm, config.rmsNormEps, true), layer, table, attention, config));
   return residual(attended, mlp(rmsNorm(attended, layer.postAttentionNorm, config.rmsNormEps, true), layer));
+}
+
+/** `decoderLayer` that keeps nothing but `x` for the backward pass. */
+function checkpointedLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig): Tensor3D {
+  const tree = rows && { queries: rows.queries, places: rows.places, keys: rows.keys, lasts: rows.lasts };
+  const part = (x: Tensor3D, { cos, sin, bias, ...tree }: RotaryTable & AttentionLayout & Partial<TreeRows>): Tensor3D =>
+    decoderLayer(x, layer, { cos, sin }, rows ? { bias, rows: tree as TreeRows } : { bias }, config);
+  return checkpointed(part as never, x, { ...table, bias, ...tree }, Object.values(layer));
 }
 
 /** The feed-forward half of a layer. @param x [..., hidden] */

@@ -13,6 +13,7 @@ import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./
 import { chunks } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
+import type { ParameterGroup } from "./optimizer";
 import { Reference } from "./reference";
 import { TrainingLoop, type TrainOutput } from "./trainer";
 import { jit, type JitFunction } from "../engine/jit";
@@ -39,6 +40,8 @@ export interface DPOTrainerOptions {
   trainDataset: readonly PreferenceRow[];
   evalDataset?: readonly PreferenceRow[];
   args?: Partial<DPOConfig>;
+  /** Parameters with a weight decay or learning rate of their own. Default: norms and biases do not decay. */
+  parameterGroups?: readonly ParameterGroup[];
   callbacks?: readonly TrainerCallback[];
 }
 
@@ -67,6 +70,7 @@ export class DPOTrainer {
     this.trainRows = tokenize(options.trainDataset);
     this.evalRows = tokenize(options.evalDataset ?? []);
     this.checkLengths();
+    options.model.gradientCheckpointing = this.args.gradientCheckpointing;
     const metricsOf = this.lossFunction();
     this.evaluation = jit((...tensors: Tensor[]) => {
       const { loss, metrics } = metricsOf(tensors);
@@ -74,6 +78,7 @@ export class DPOTrainer {
     }, { precision: this.args.precision, name: "dpo_evaluate" });
     this.loop = new TrainingLoop({
       parameters: options.model.parameters,
+      parameterGroups: options.parameterGroups,
       lengths: this.trainRows.map(packedLength),
       prepare: (rows) => this.prepare(rows.map((row) => this.trainRows[row]!)),
       loss: metricsOf,

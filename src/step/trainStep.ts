@@ -1,8 +1,10 @@
 import type { Scalar, Tensor, Tensor1D, Variable } from "@tensorflow/tfjs";
-import { tf, toResource, type, updateVariables } from "../engine/backend";
+import { rawOp, tf, type, updateVariables } from "../engine/backend";
 import { jit, type JitFunction } from "../engine/jit";
 import type { TrainingArguments } from "./arguments";
-import { AdamW, clipFactor, globalNorm } from "./optimizer";
+import { LossScaler } from "./lossScaler";
+import { clipFactor, globalNorm, makeOptimizer, type Optimizer, type ParameterGroup } from "./optimizer";
+import { zerosLike } from "./optimizers/optimizer";
 
 /** What a method computes from one batch inside the trace: the loss to minimise and numbers to log, in a fixed order. */
 export interface LossAndMetrics {
@@ -13,12 +15,17 @@ export interface LossAndMetrics {
 
 export type LossFunction = (tensors: Tensor[]) => LossAndMetrics;
 
+const float = type("float32");
+
 /**
  * One optimiser step as compiled functions. A step of one batch is a single function: loss, gradients, clipping,
- * AdamW. With accumulation each batch adds its gradients to accumulators, and a last function applies them.
+ * update. With accumulation each batch adds its gradients to accumulators, and a last function applies them. In float16
+ * the loss is scaled, and a step whose gradients overflow is left out; neither needs the host.
  */
 export class TrainStep {
-  readonly optimizer: AdamW;
+  readonly optimizer: Optimizer;
+  /** Only in float16. */
+  readonly scaler: LossScaler | null;
   private readonly variables: Variable[];
   private readonly whole: JitFunction<Tensor[], Tensor>;
   private readonly add: JitFunction<Tensor[], Tensor>;
@@ -29,69 +36,84 @@ export class TrainStep {
     parameters: ReadonlyMap<string, Variable>,
     private readonly lossOf: LossFunction,
     private readonly args: TrainingArguments,
+    groups?: readonly ParameterGroup[],
   ) {
     this.variables = [...parameters.values()];
-    this.optimizer = new AdamW(parameters, {
-      beta1: args.adamBeta1, beta2: args.adamBeta2, epsilon: args.adamEpsilon, weightDecay: args.weightDecay,
-    });
+    this.optimizer = makeOptimizer(parameters, args, groups);
     const { precision } = args;
-    this.whole = jit((coefficients: Tensor, ...tensors: Tensor[]) => {
+    this.scaler = precision === "float16" ? new LossScaler() : null;
+    this.whole = jit((learningRate: Tensor, ...tensors: Tensor[]) => {
       const { values, gradients } = this.lossAndGradients(tensors);
-      return tf.concat([this.update(gradients, coefficients as Tensor1D), values]);
+      const [norm, ...scale] = this.update(gradients, learningRate as Scalar);
+      return tf.concat([tf.stack([norm!]), values, ...(scale.length > 0 ? [tf.stack(scale)] : [])]);
     }, { precision, name: "train_step" });
     this.add = jit((...tensors: Tensor[]) => {
       const { values, gradients } = this.lossAndGradients(tensors);
-      gradients.forEach((gradient, i) => updateVariables("AssignAddVariableOp", { dtype: type("float32") }, [this.sums![i]!], [gradient]));
+      gradients.forEach((gradient, i) => updateVariables("AssignAddVariableOp", { dtype: float }, [this.sums![i]!], [gradient]));
       return values;
     }, { precision, name: "accumulate_gradients" });
-    this.applySum = jit((coefficients: Tensor, count: Tensor) => {
-      const norm = this.update(this.sums!.map((sum) => tf.div(sum, count)), coefficients as Tensor1D);
-      for (const sum of this.sums!) updateVariables("AssignSubVariableOp", { dtype: type("float32") }, [sum], [sum], [norm]);
-      return norm;
+    this.applySum = jit((learningRate: Tensor, count: Tensor) => {
+      const values = this.update(this.sums!.map((sum) => tf.div(sum, count)), learningRate as Scalar);
+      // Not the sum minus itself: after an overflow that is no number.
+      for (const sum of this.sums!) updateVariables("AssignVariableOp", { dtype: float }, [sum], [tf.zeros(sum.shape)], [values[0]!]);
+      return tf.stack(values);
     }, { name: "apply_gradients" });
   }
 
   private lossAndGradients(tensors: Tensor[]): { values: Tensor1D; gradients: Tensor[] } {
-    let metrics: Scalar[] = [];
-    const { value, grads } = tf.variableGrads(() => {
-      const result = this.lossOf(tensors);
+    let measured: Scalar[] = [];
+    const { grads } = tf.variableGrads(() => {
+      const { loss, metrics } = this.lossOf(tensors);
       // Numbers for the log must outlive the scope that variableGrads closes.
-      metrics = result.metrics.map((metric) => tf.keep(metric));
-      return result.loss;
+      measured = [loss, ...metrics].map((number) => tf.keep(number));
+      return this.scaler ? this.scaler.scaled(loss) : loss;
     }, this.variables);
-    const values = tf.stack([value, ...metrics]) as Tensor1D;
-    tf.dispose(metrics);
+    const values = tf.stack(measured) as Tensor1D;
+    tf.dispose(measured);
     return { values, gradients: this.variables.map((variable) => grads[variable.name]!) };
   }
 
-  /** @returns the gradients' norm before clipping, [1] */
-  private update(gradients: Tensor[], coefficients: Tensor1D): Tensor1D {
+  /** @returns the gradients' norm before clipping, and in float16 the loss scale after the step */
+  private update(gradients: Tensor[], learningRate: Scalar): Scalar[] {
+    const { scaler, args: { maxGradNorm } } = this;
+    if (scaler) return this.updateScaled(gradients, learningRate, scaler);
     const norm = globalNorm(gradients);
-    const factor = clipFactor(norm, this.args.maxGradNorm);
-    const clipped = this.args.maxGradNorm > 0 ? gradients.map((gradient) => tf.mul(gradient, factor)) : gradients;
-    this.optimizer.apply(clipped, coefficients, factor);
-    return tf.reshape(norm, [1]) as Tensor1D;
+    const factor = clipFactor(norm, maxGradNorm);
+    this.optimizer.apply(maxGradNorm > 0 ? gradients.map((gradient) => tf.mul(gradient, factor)) : gradients, learningRate, factor);
+    return [norm];
+  }
+
+  private updateScaled(gradients: Tensor[], learningRate: Scalar, scaler: LossScaler): Scalar[] {
+    const norm = tf.div(globalNorm(gradients), scaler.scale) as Scalar;
+    // One gradient that is not finite makes the norm so.
+    const isFinite = tf.isFinite(norm) as Scalar;
+    const factor = tf.where(isFinite, tf.div(clipFactor(norm, this.args.maxGradNorm), scaler.scale), tf.scalar(0)) as Scalar;
+    // This product with 0 is 0 whatever the gradient is.
+    const unscaled = gradients.map((gradient) => rawOp("MulNoNan", [gradient, factor], { T: float }));
+    this.optimizer.apply(unscaled, learningRate, factor, isFinite);
+    scaler.update(isFinite, factor);
+    return [norm, tf.mul(scaler.scale, 1) as Scalar];
   }
 
   /**
    * Runs one optimiser step. The call returns as soon as the work is queued.
    * @param batches device tensors of each batch; disposed here
-   * @returns [gradient norm, loss, …metrics], the means over the batches
+   * @returns [gradient norm, loss, …metrics], the means over the batches; in float16 the loss scale last, and a norm
+   * that is not finite for a step left out
    */
   run(batches: Tensor[][], learningRate: number): () => Promise<Float32Array> {
-    const coefficients = this.optimizer.coefficients(learningRate);
+    const rate = tf.scalar(learningRate);
     const results: Tensor[] = [];
     if (batches.length === 1) {
-      results.push(this.whole(coefficients, ...batches[0]!));
+      results.push(this.whole(rate, ...batches[0]!));
     } else {
-      this.sums ??= this.variables.map((variable) => tf.tidy(() => toResource(tf.variable(tf.zerosLike(variable), false))));
+      this.sums ??= this.variables.map(zerosLike);
       const values = batches.map((tensors) => this.add(...tensors));
       const count = tf.scalar(batches.length);
-      const norm = this.applySum(coefficients, count);
-      results.push(norm, ...values);
+      results.push(this.applySum(rate, count), ...values);
       count.dispose();
     }
-    tf.dispose([coefficients, batches]);
+    tf.dispose([rate, batches]);
     return () => readMeans(results);
   }
 
@@ -103,6 +125,7 @@ export class TrainStep {
   dispose(): void {
     for (const compiled of [this.whole, this.add, this.applySum]) compiled.dispose();
     this.optimizer.dispose();
+    this.scaler?.dispose();
     tf.dispose(this.sums ?? []);
   }
 }
@@ -112,7 +135,8 @@ async function readMeans(results: Tensor[]): Promise<Float32Array> {
     const [first, ...batches] = await Promise.all(results.map(async (result) => (await result.data()) as Float32Array));
     if (batches.length === 0) return first!;
     const means = batches[0]!.map((_, i) => batches.reduce((sum, values) => sum + values[i]!, 0) / batches.length);
-    return Float32Array.from([first![0]!, ...means]);
+    const [norm, ...scale] = first!;
+    return Float32Array.from([norm!, ...means, ...scale]);
   } finally {
     tf.dispose(results);
   }

@@ -3,12 +3,16 @@ import { stopSignal } from "../engine/host";
 import type { TrainingArguments } from "./arguments";
 import { epochBatches } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import { SMALLEST_SCALE } from "./lossScaler";
+import type { ParameterGroup } from "./optimizer";
 import { scheduleFactor } from "./schedule";
 import { TrainStep, type LossFunction } from "./trainStep";
 
 /** What a training method adds to the shared loop: its data and its loss. */
 export interface TrainingMethod {
   parameters: ReadonlyMap<string, Variable>;
+  /** Default: norms and biases do not decay, all else does. */
+  parameterGroups?: readonly ParameterGroup[] | undefined;
   /** Tokens of each training row, as the batches are grouped by. */
   lengths: readonly number[];
   /** Builds the device tensors of a batch. The loop disposes them. */
@@ -47,6 +51,8 @@ export class TrainingLoop {
   private readonly plan: number[][][];
   private readonly stepsPerEpoch: number;
   private stopRequested = false;
+  /** Steps left out because a gradient overflowed: the schedule does not count them, as in transformers. */
+  private skipped = 0;
 
   constructor(
     private readonly method: TrainingMethod,
@@ -59,7 +65,7 @@ export class TrainingLoop {
     const maxSteps = args.maxSteps > 0 ? args.maxSteps : Math.ceil(this.stepsPerEpoch * args.numTrainEpochs);
     this.plan = this.planSteps(maxSteps);
     this.state = { step: 0, maxSteps, epoch: 0, numTrainEpochs: maxSteps / this.stepsPerEpoch, logHistory: [], startedAt: 0, stopped: false };
-    this.step = new TrainStep(method.parameters, method.loss, args);
+    this.step = new TrainStep(method.parameters, method.loss, args, method.parameterGroups);
   }
 
   /** The row numbers of every step's batches. */
@@ -99,7 +105,7 @@ export class TrainingLoop {
     const stopping = (): boolean => this.stopRequested || signal.aborted;
     state.startedAt = Date.now();
     await this.tell((callback) => callback.onTrainBegin?.(state));
-    const window = new LogWindow();
+    const window = new LogWindow(this.method.metricNames);
     let lossSum = 0;
     let tokens = 0;
     let samples = 0;
@@ -108,7 +114,7 @@ export class TrainingLoop {
       while (state.step < state.maxSteps && !stopping()) {
         await this.tell((callback) => callback.onStepBegin?.(state));
         const batches = await prepared;
-        const rate = this.args.learningRate * scheduleFactor(this.args.lrSchedulerType, state.step, state.maxSteps, this.args.warmupSteps);
+        const rate = this.args.learningRate * scheduleFactor(this.args.lrSchedulerType, state.step - this.skipped, state.maxSteps, this.args.warmupSteps);
         const read = this.step.run(batches.map((batch) => batch.tensors), rate);
         const rows = plan[state.step]!.flat();
         const isLast = state.step + 1 === state.maxSteps;
@@ -117,6 +123,7 @@ export class TrainingLoop {
         prepared.catch(() => undefined);
         const values = await read();
         this.checkFinite(values, rows);
+        if (!Number.isFinite(values[0]!)) this.skipped++;
         state.step++;
         state.epoch = state.step / this.stepsPerEpoch;
         lossSum += values[1]!;
@@ -133,7 +140,7 @@ export class TrainingLoop {
       await prepared.then((batches) => batches.forEach((batch) => batch.tensors.forEach((tensor) => tensor.dispose())), () => undefined);
     }
     // Asked to stop after the row of its last step was due: what the steps since then measured is kept too.
-    if (!window.isEmpty) await this.log(window.row(state, this.method.metricNames));
+    if (!window.isEmpty) await this.log(window.row(state));
     state.stopped = state.step < state.maxSteps;
     const seconds = (Date.now() - state.startedAt) / 1000;
     await this.tell((callback) => callback.onTrainEnd?.(state));
@@ -149,7 +156,7 @@ export class TrainingLoop {
   private async afterStep(window: LogWindow, stopping: () => boolean, signal: AbortSignal): Promise<void> {
     const { state, args } = this;
     const isLast = state.step === state.maxSteps;
-    if (state.step % args.loggingSteps === 0 || isLast || stopping() || state.step === 1) await this.log(window.row(state, this.method.metricNames));
+    if (state.step % args.loggingSteps === 0 || isLast || stopping() || state.step === 1) await this.log(window.row(state));
     await this.tell((callback) => callback.onStepEnd?.(state));
     if (args.evalSteps > 0 && this.method.evaluate && (state.step % args.evalSteps === 0 || isLast)) await this.evaluate(signal);
     if (args.saveSteps > 0 && this.method.save && (state.step % args.saveSteps === 0 || isLast)) await this.save();
@@ -179,9 +186,14 @@ export class TrainingLoop {
   }
 
   private checkFinite(values: Float32Array, rows: number[]): void {
-    if (Number.isFinite(values[0]!) && Number.isFinite(values[1]!)) return;
+    const [norm, loss] = values as unknown as [number, number];
+    const overflowed = this.step.scaler !== null && !Number.isFinite(norm);
+    if (Number.isFinite(loss) && (Number.isFinite(norm) || (overflowed && values.at(-1)! >= SMALLEST_SCALE))) return;
+    if (overflowed && Number.isFinite(loss)) {
+      throw new TrainingDivergedError(`Step ${this.state.step + 1}: gradients overflow float16 even where nothing is scaled up, on the rows ${rows.join(", ")}. Lower learningRate, or train with precision bfloat16 or float32.`);
+    }
     throw new TrainingDivergedError(
-      `Step ${this.state.step + 1}: the loss is ${values[1]} and the gradient's norm ${values[0]}, on the rows ${rows.join(", ")}. ` +
+      `Step ${this.state.step + 1}: the loss is ${loss} and the gradient's norm ${norm}, on the rows ${rows.join(", ")}. ` +
         "Look at these rows; then lower learningRate, or train with precision float32.",
     );
   }
@@ -202,26 +214,28 @@ export class TrainingLoop {
 
 /** Means of what the steps since the last row measured. */
 class LogWindow {
-  private sums: number[] = [];
-  private count = 0;
+  private steps: Float32Array[] = [];
   private rate = 0;
 
+  constructor(private readonly metricNames: readonly string[]) {}
+
   add(values: Float32Array, rate: number): void {
-    this.sums = Array.from(values, (value, i) => value + (this.sums[i] ?? 0));
-    this.count++;
+    this.steps.push(values);
     this.rate = rate;
   }
 
   get isEmpty(): boolean {
-    return this.count === 0;
+    return this.steps.length === 0;
   }
 
-  row({ step, epoch }: TrainerState, metricNames: readonly string[]): LogRow {
-    const [norm, loss, ...metrics] = this.sums.map((sum) => sum / this.count);
-    const row: LogRow = { step, epoch, loss: loss!, grad_norm: norm!, learning_rate: this.rate };
-    metricNames.forEach((name, i) => (row[name] = metrics[i]!));
-    this.sums = [];
-    this.count = 0;
+  row({ step, epoch }: TrainerState): LogRow {
+    const mean = (at: number, steps: readonly Float32Array[]): number => steps.reduce((sum, values) => sum + values[at]!, 0) / steps.length;
+    const counted = this.steps.filter(([norm]) => Number.isFinite(norm));
+    const row: LogRow = { step, epoch, loss: mean(1, this.steps), ...(counted.length > 0 ? { grad_norm: mean(0, counted) } : {}), learning_rate: this.rate };
+    this.metricNames.forEach((name, i) => (row[name] = mean(2 + i, this.steps)));
+    const lossScale = this.steps.at(-1)![2 + this.metricNames.length];
+    if (lossScale !== undefined) row.loss_scale = lossScale;
+    this.steps = [];
     return row;
   }
 }

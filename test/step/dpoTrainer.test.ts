@@ -7,6 +7,8 @@ import type { Variable } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { kernelKey, type KernelBridge } from "../../src/engine/host";
 import { engineMemory } from "../../src/engine/info";
+import { FORCE_BFLOAT16 } from "../../src/engine/precision";
+import type { Precision } from "../../src/engine/recorder";
 import type { LlamaForCausalLM } from "../../src/model/llama";
 import { loadModel } from "../../src/model/load";
 import type { LogRow, TrainerCallback } from "../../src/step/callbacks";
@@ -21,6 +23,8 @@ const tokenizer = tinyTokenizer();
 const rows = tinyRows(16);
 const folder = mkdtempSync(path.join(tmpdir(), "alignlab-dpo-"));
 const givenCache = process.env.ALIGNLAB_CACHE;
+// bfloat16 is tested on processors without its instructions too.
+process.env[FORCE_BFLOAT16] = "1";
 let original: LlamaForCausalLM;
 before(async () => {
   process.env.ALIGNLAB_CACHE = path.join(folder, "cache");
@@ -106,6 +110,45 @@ test("bfloat16 trains near float32", async () => {
   assert.notDeepEqual(narrow, wide);
   wide.forEach((loss, i) => assert.ok(Math.abs(loss - narrow[i]!) < 0.03, `${narrow} for ${wide}`));
 });
+
+test("float16 trains near float32 and logs its scale", async () => {
+  const run = (precision: Precision) => withTrainer({ precision, maxSteps: 4, learningRate: 5e-3, gradientAccumulationSteps: 2, perDeviceTrainBatchSize: 4 }, async (trainer) => (await trainer.train(), trainer.state.logHistory));
+  const [wide, narrow] = [await run("float32"), await run("float16")];
+  assert.ok(Math.abs(narrow[0]!.loss! - Math.LN2) < 1e-6);
+  // Half precision has 11 bits where bfloat16 has 8.
+  allClose(narrow.map((row) => row.loss!), wide.map((row) => row.loss!), 4e-3);
+  allClose(narrow.map((row) => row.grad_norm!), wide.map((row) => row.grad_norm!), 2e-2);
+  assert.notDeepEqual(narrow.map((row) => row.loss), wide.map((row) => row.loss));
+  assert.ok(narrow.every((row) => row.loss_scale === 2 ** 16) && wide.every((row) => !("loss_scale" in row)));
+});
+
+test("gradient checkpointing changes no number", async () => {
+  for (const precision of ["float32", "bfloat16"] as const) {
+    const run = (gradientCheckpointing: boolean) => withTrainer({ precision, gradientCheckpointing, maxSteps: 3, learningRate: 5e-3 }, async (trainer, model) => {
+      assert.equal(model.gradientCheckpointing, gradientCheckpointing);
+      await trainer.train();
+      return trainer.state.logHistory.flatMap((row) => [row.loss!, row.grad_norm!]);
+    });
+    allClose(await run(true), await run(false), 1e-6, precision);
+  }
+});
+
+test("every optimiser and schedule learns, each in its own way", async () => {
+  const run = (args: DPOTrainerOptions["args"]) => withTrainer({ maxSteps: 5, learningRate: 5e-3, ...args }, async (trainer) => (await trainer.train(), losses(trainer)));
+  const runs = [
+    await run({}), await run({ optim: "adamw_8bit", lrSchedulerType: "cosine" }), await run({ optim: "sgd", learningRate: 0.5, lrSchedulerType: "constant" }),
+    await run({ optim: "sgd", sgdMomentum: 0.9, sgdNesterov: true, learningRate: 0.2, lrSchedulerType: "constant_with_warmup", warmupSteps: 2 }),
+  ];
+  for (const run of runs) assert.ok(run.at(-1)! < run[0]! - 0.03, `${run}`);
+  assert.equal(new Set(runs.map((run) => run.join())).size, runs.length);
+});
+
+test("a parameter group with a rate of 0 stays as it is", () => withTrainer({ maxSteps: 2 }, async (trainer, model) => {
+  const [embedding, norm] = [await model.embedTokens.data(), await model.finalNorm.data()];
+  await trainer.train();
+  assert.deepEqual(await model.embedTokens.data(), embedding);
+  assert.notDeepEqual(await model.finalNorm.data(), norm);
+}, { parameterGroups: [{ parameters: ["model.embed_tokens.weight"], learningRateScale: 0 }, { parameters: (name) => name !== "model.embed_tokens.weight" }] }));
 
 test("evaluation rows have eval_ names, at evalSteps and when asked for", () => withTrainer({ maxSteps: 3, evalSteps: 2 }, async (trainer) => {
   const first = (await trainer.evaluate())!;

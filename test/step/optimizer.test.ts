@@ -4,7 +4,7 @@ import type { Tensor, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../../src/engine/backend";
 import { engineMemory } from "../../src/engine/info";
 import { TRAINING_DEFAULTS } from "../../src/step/arguments";
-import { AdamW, clipFactor, globalNorm } from "../../src/step/optimizer";
+import { clipFactor, globalNorm } from "../../src/step/optimizer";
 import { scheduleFactor } from "../../src/step/schedule";
 import { TrainStep } from "../../src/step/trainStep";
 import { allClose } from "../engine/close";
@@ -66,19 +66,3 @@ test("the global norm and the clipping factor are PyTorch's", () => {
   assert.equal(clipFactor(norm, 20).dataSync()[0], 1);
   assert.equal(clipFactor(norm, 0).dataSync()[0], 1);
 });
-
-test("settings out of range are refused; norms and biases do not decay", () => {
-  const parameters = new Map<string, Variable>();
-  for (const options of [{ beta1: 1 }, { beta1: -0.1 }, { beta2: NaN }]) assert.throws(() => new AdamW(parameters, options), /beta[12] is .* must lie in \[0, 1\)/);
-  assert.throws(() => new AdamW(parameters, { weightDecay: -1 }), /weightDecay is -1/);
-});
-
-test("the schedule is transformers'", () => {
-  // get_scheduler of transformers 5.23, at lr 1.
-  const factors = (kind: "linear" | "constant", warmup: number, steps: number): number[] => Array.from({ length: steps }, (_, t) => scheduleFactor(kind, t, steps, warmup));
-  allClose(factors("linear", 0, 5), [1, 0.8, 0.6, 0.4, 0.2], 1e-12);
-  allClose(factors("linear", 3, 10), [0, 1 / 3, 2 / 3, 1, 6 / 7, 5 / 7, 4 / 7, 3 / 7, 2 / 7, 1 / 7], 1e-12);
-  assert.deepEqual(factors("constant", 0, 4), [1, 1, 1, 1]);
-  assert.deepEqual(factors("constant", 2, 6), [0, 0.5, 1, 1, 1, 1]);
-});
-

@@ -51,8 +51,14 @@ test("arguments: what cannot be run is refused by name and value", () => {
   refused({ maxSteps: 0 }, /maxSteps is 0/);
   refused({ maxSteps: -2 }, /maxSteps is -2/);
   refused({ adamBeta1: 1 }, /adamBeta1 is 1/);
-  refused({ lrSchedulerType: "cosinus" }, /lrSchedulerType is cosinus; "linear" or "constant"/);
-  refused({ precision: "float16" }, /precision is float16; "float32" or "bfloat16"/);
+  refused({ lrSchedulerType: "cosinus" }, /lrSchedulerType is cosinus; "linear", "cosine", "constant" or "constant_with_warmup" is needed/);
+  refused({ lrSchedulerType: "constant", warmupSteps: 5 }, /warmupSteps is 5; 0, or lrSchedulerType "constant_with_warmup", is needed/);
+  refused({ precision: "float64" }, /precision is float64; "float32", "bfloat16" or "float16" is needed/);
+  refused({ optim: "adam" }, /optim is adam; "adamw_torch", "adamw_8bit" or "sgd" is needed/);
+  refused({ sgdMomentum: 0.9 }, /optim is adamw_torch; "sgd", the only one with sgdMomentum and sgdNesterov, is needed/);
+  refused({ optim: "sgd", sgdMomentum: -1 }, /sgdMomentum is -1/);
+  refused({ optim: "sgd", sgdNesterov: true }, /sgdMomentum is 0; a number above 0 for sgdNesterov is needed/);
+  refused({ gradientCheckpointing: "yes" }, /gradientCheckpointing is yes; true or false is needed/);
   refused({ saveSteps: 10 }, /outputDir is undefined; a folder for the checkpoints/);
   refused({ saveTotalLimit: 0 }, /saveTotalLimit is 0; a whole number above 0, or null to keep all,/);
 });
