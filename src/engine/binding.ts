@@ -185,6 +185,20 @@ export class Binding implements TFJSBinding {
     return { id: this.put({ shape: symbol.shape, dtype: symbol.dtype, symbol }), shape: symbol.shape, dtype: symbol.dtype };
   }
 
+  /** The tensor in a dtype that tfjs has: int64 and uint8 become int32, of int64 the lower 32 bits. */
+  toTfjs(metadata: TensorMetadata): TensorMetadata {
+    const { dtype } = this.entry(metadata.id);
+    if (dtype !== TF.INT64 && dtype !== TF.UINT8) return metadata;
+    const attributes: Attribute[] = [
+      { name: "SrcT", type: ATTR.TYPE, value: dtype },
+      { name: "DstT", type: ATTR.TYPE, value: TF.INT32 },
+      { name: "Truncate", type: ATTR.BOOL, value: false },
+    ];
+    const [narrow] = this.executeOp("Cast", attributes as TFEOpAttr[], [metadata.id], 1);
+    this.deleteTensor(metadata.id);
+    return narrow!;
+  }
+
   // ---- ops ----
 
   executeOp(name: string, attributes: TFEOpAttr[], ids: number[], numOutputs: number): TensorMetadata[] {
