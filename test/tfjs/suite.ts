@@ -2,24 +2,31 @@ import "./environment";
 import "@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops";
 import "@tensorflow/tfjs-core/dist/register_all_gradients";
 import "@tensorflow/tfjs-core/dist/tests";
-import { jasmineEnvironment } from "./jasmine";
+import { binding } from "../../src/engine/backend";
+import { jasmineEnvironment, type SpecResult } from "./jasmine";
 import { executed } from "./proof";
-import { traced } from "./tracedKernels";
 import type { SuiteReport } from "./report";
+import { kernels } from "./tracedKernels";
 
-const pattern = process.argv.find((argument) => argument.startsWith("--grep="))?.slice("--grep=".length);
-const report: SuiteReport = { specs: [], pending: 0, ops: 0, compiledCalls: 0 };
+// The bundle's entry: runs every spec whose name holds the text after --grep= and sends the report to the parent process.
+const text = process.argv.find((argument) => argument.startsWith("--grep="))?.slice("--grep=".length) ?? "";
+const specs: SuiteReport["specs"] = [];
+let pending = 0;
 
-jasmineEnvironment.configure({ random: false, specFilter: (spec) => pattern === undefined || spec.getFullName().includes(pattern) });
+const add = (name: string, { failedExpectations }: SpecResult): unknown =>
+  specs.push({ name, passed: failedExpectations.length === 0, messages: failedExpectations.map(({ message }) => message) });
+
+jasmineEnvironment.configure({ random: false, specFilter: (spec) => spec.getFullName().includes(text) });
 jasmineEnvironment.addReporter({
-  specDone({ fullName, status, failedExpectations }) {
-    if (status === "pending") report.pending++;
-    if (status === "passed" || status === "failed") report.specs.push({ name: fullName, passed: status === "passed", messages: failedExpectations.map(({ message }) => message) });
+  specDone(spec) {
+    if (spec.status === "pending") pending++;
+    if (spec.status === "passed" || spec.status === "failed") add(spec.fullName, spec);
   },
-  suiteDone({ fullName, failedExpectations }) {
-    if (failedExpectations.length > 0) report.specs.push({ name: `${fullName} (before or after all)`, passed: false, messages: failedExpectations.map(({ message }) => message) });
+  suiteDone(suite) {
+    if (suite.failedExpectations.length > 0) add(`${suite.fullName} (before or after all of it)`, suite);
   },
 });
 jasmineEnvironment.execute(null, () => {
-  process.send!({ ...report, ...executed, extra: traced }, () => process.exit());
+  const report: SuiteReport = { tensorflow: binding.TF_Version, specs, pending, ...executed, kernels };
+  process.send!(report, () => process.exit());
 });

@@ -3,10 +3,11 @@ import type { KernelConfig, KernelFunc, Tensor, TensorInfo } from "@tensorflow/t
 import { binding, tf } from "../../src/engine/backend";
 import { jit, type JitFunction } from "../../src/engine/jit";
 import { TraceError } from "../../src/engine/traceError";
+import type { KernelReport } from "./report";
 import { WITHOUT_OPS } from "./untraced";
 
-/** What the run through `jit` did: calls of kernels, those that ran traced, and the others by kernel with the trace's error. */
-export const traced = { calls: 0, traced: 0, functions: 0, untraced: {} as Record<string, { calls: number; error: string }> };
+
+export const kernels: KernelReport = { calls: 0, traced: 0, functions: 0, untraced: {} };
 
 type Inputs = Record<string, TensorInfo | TensorInfo[] | null | undefined>;
 type Result = Tensor | Tensor[];
@@ -43,7 +44,7 @@ const asTensor = (info: TensorInfo): Tensor =>
 function tracedKernel({ kernelName, kernelFunc }: KernelConfig): KernelFunc {
   return (call) => {
     if (binding.recorder) return kernelFunc(call);
-    traced.calls++;
+    kernels.calls++;
     const inputs = call.inputs as Inputs;
     const args = tensorsOf(inputs).map(asTensor);
     const shapes = Object.entries(inputs).map(([name, input]) => `${name}: ${[input ?? []].flat().map(({ dtype, shape }) => `${dtype}[${shape}]`)}`);
@@ -53,7 +54,7 @@ function tracedKernel({ kernelName, kernelFunc }: KernelConfig): KernelFunc {
     if (!fn) {
       fn = jit((...tensors: Tensor[]) => kernelFunc({ ...call, inputs: withTensors(inputs, tensors) as never }) as Result, { name: kernelName });
       functions.set(key, fn);
-      traced.functions++;
+      kernels.functions++;
     }
     try {
       return outsideOfTape(() => settled(fn!(...args)));
@@ -67,7 +68,7 @@ function tracedKernel({ kernelName, kernelFunc }: KernelConfig): KernelFunc {
 }
 
 function untracedCall<T>(kernelName: string, run: () => T, error: string): T {
-  const entry = (traced.untraced[kernelName] ??= { calls: 0, error });
+  const entry = (kernels.untraced[kernelName] ??= { calls: 0, error });
   entry.calls++;
   return run();
 }
@@ -94,6 +95,6 @@ function settled(results: Result): Result {
     tf.dispose(results);
     throw error;
   }
-  traced.traced++;
+  kernels.traced++;
   return results;
 }
