@@ -1,23 +1,14 @@
-import * as util from "node:util";
-import type * as tfjs from "@tensorflow/tfjs";
 import type { DataId, Tensor, TensorInfo, Variable, backend_util } from "@tensorflow/tfjs";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding";
+import { attributesOf, type, type RawAttributes } from "./attributes";
 import { Binding } from "./binding";
-import { ATTR, dtypeNumber } from "./dtypes";
-import type { Attribute } from "./eager";
+import { registerKernels } from "./kernels/register";
+import { tf } from "./tfjs";
 import { FOREIGN_TRACE, TraceError } from "./traceError";
 
-// tfjs-node 4.22 calls two functions that Node 23 removed from util.
-const legacy = util as unknown as { isNullOrUndefined?: (x: unknown) => boolean; isArray?: (x: unknown) => boolean };
-function restoreUtil(): void {
-  const target = require("util") as typeof legacy;
-  target.isNullOrUndefined ??= (x) => x === null || x === undefined;
-  target.isArray ??= Array.isArray;
-}
-restoreUtil();
+export { type, attributesOf, type RawAttributes } from "./attributes";
+export { tf } from "./tfjs";
 
-/** The one tfjs of this process. */
-export const tf = require("@tensorflow/tfjs") as typeof tfjs;
 const nodeBackend = require("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend") as typeof import("@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend");
 require("@tensorflow/tfjs-node-gpu/dist/register_all_kernels");
 
@@ -58,6 +49,7 @@ class TensorFlowBackend extends nodeBackend.NodeJSKernelBackend {
 const backend = new TensorFlowBackend();
 const internals = backend as unknown as BackendInternals;
 tf.registerBackend("tensorflow", () => backend, 3);
+registerKernels();
 tf.setBackend("tensorflow");
 
 /** The binding's id of a tensor, sent to the device first if need be. */
@@ -75,21 +67,6 @@ export function tensorFrom(metadata: TensorMetadata): Tensor {
   return internals.createOutputTensor(metadata);
 }
 
-// The stock kernel reads the indices back to check their bounds, which cannot be traced and stalls; TensorFlow checks them itself.
-tf.unregisterKernel("GatherV2", "tensorflow");
-tf.registerKernel({
-  kernelName: "GatherV2",
-  backendName: "tensorflow",
-  kernelFunc: ({ inputs, attrs }) => {
-    const { x, indices } = inputs as { x: Tensor; indices: Tensor };
-    const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
-    tf.backend_util.segment_util.collectGatherOpShapeInfo(x, indices, axis, batchDims);
-    return rawOp("GatherV2", [x, indices, tf.scalar(axis, "int32")], {
-      batch_dims: batchDims, Tparams: type(x.dtype), Tindices: type(indices.dtype), Taxis: type("int32"),
-    });
-  },
-});
-
 // The stock kernel lets the result share its input's data. A variable that is written in place must not change its copies with it.
 const { kernelFunc: shareData } = tf.getKernel("Identity", "tensorflow")!;
 tf.unregisterKernel("Identity", "tensorflow");
@@ -102,22 +79,6 @@ tf.registerKernel({
     return tensorFrom(binding.valueOf(idOf(x)));
   },
 });
-
-/** An attribute that names a data type. */
-export function type(dtype: tfjs.DataType): { type: number } {
-  return { type: dtypeNumber(dtype) };
-}
-
-export type RawAttributes = Record<string, boolean | number | string | number[] | { type: number } | { float: number }>;
-
-export function attributesOf(attributes: RawAttributes): Attribute[] {
-  return Object.entries(attributes).map(([name, value]): Attribute => {
-    if (typeof value === "boolean") return { name, type: ATTR.BOOL, value };
-    if (typeof value === "number" || Array.isArray(value)) return { name, type: ATTR.INT, value };
-    if (typeof value === "string") return { name, type: ATTR.STRING, value };
-    return "type" in value ? { name, type: ATTR.TYPE, value: value.type } : { name, type: ATTR.FLOAT, value: value.float };
-  });
-}
 
 /** Runs or records a TensorFlow op by its own name, outside of tfjs's tape: use it inside tf.customGrad. */
 export function rawOps(name: string, inputs: Tensor[], attributes: RawAttributes, numOutputs: number): Tensor[] {
@@ -169,6 +130,12 @@ export function toResource<T extends Tensor>(variable: T): T {
   own.dispose();
   return variable;
 }
+
+// tfjs has neither int64 nor uint8: what TensorFlow gives in them becomes int32 on the device, so that any op takes it.
+const stockOutputTensor = internals.createOutputTensor;
+internals.createOutputTensor = function (this: BackendInternals, metadata: TensorMetadata): Tensor {
+  return stockOutputTensor.call(this, binding.toTfjs(metadata));
+};
 
 // Of a tensor that its trace disposed, tfjs would say only that it is disposed, or trip over its missing data.
 const stockInputIds = internals.getInputTensorIds;

@@ -2,7 +2,7 @@ import type { backend_util } from "@tensorflow/tfjs";
 import type { TFEOpAttr, TensorMetadata, TFJSBinding } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding";
 import { c, check, cString, status, type Pointer } from "./capi";
 import { Context } from "./context";
-import { ATTR, elementCount, TF } from "./dtypes";
+import { ATTR, elementCount, layoutOf, TF } from "./dtypes";
 import { execute, type Attribute } from "./eager";
 import type { GraphOutput, Recorder } from "./recorder";
 import { newHandle, readHandle, readHandleAsync, shapeOfHandle, type HostValues } from "./tensors";
@@ -179,6 +179,20 @@ export class Binding implements TFJSBinding {
     return { id: this.put({ shape: symbol.shape, dtype: symbol.dtype, symbol }), shape: symbol.shape, dtype: symbol.dtype };
   }
 
+  /** The tensor in a dtype that tfjs has: int64 and uint8 become int32, of int64 the lower 32 bits. */
+  toTfjs(metadata: TensorMetadata): TensorMetadata {
+    const { dtype } = this.entry(metadata.id);
+    if (dtype !== TF.INT64 && dtype !== TF.UINT8) return metadata;
+    const attributes: Attribute[] = [
+      { name: "SrcT", type: ATTR.TYPE, value: dtype },
+      { name: "DstT", type: ATTR.TYPE, value: TF.INT32 },
+      { name: "Truncate", type: ATTR.BOOL, value: false },
+    ];
+    const [narrow] = this.executeOp("Cast", attributes as TFEOpAttr[], [metadata.id], 1);
+    this.deleteTensor(metadata.id);
+    return narrow!;
+  }
+
   // ---- ops ----
 
   executeOp(name: string, attributes: TFEOpAttr[], ids: number[], numOutputs: number): TensorMetadata[] {
@@ -244,6 +258,12 @@ export class Binding implements TFJSBinding {
     ], [], 1);
     execute(this.context, "AssignVariableOp", [type], [resource!, value], 0);
     return resource!;
+  }
+
+  /** Bytes of a tensor's values as TensorFlow holds them; tfjs knows fewer types. */
+  bytesOf(id: number): number {
+    const { shape, dtype } = this.entry(id);
+    return elementCount(shape) * layoutOf(dtype)[0];
   }
 
   isResource(id: number): boolean {

@@ -1,7 +1,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { binding, idOf, tensorFrom } from "./backend";
 import { releaseCaptures } from "./compiled";
-import { isNarrow } from "./dtypes";
+import { isNarrow, TF } from "./dtypes";
 import { toFunction } from "./graphFunction";
 import { partFor } from "./parts";
 import { Recorder, type GraphOutput, type Part } from "./recorder";

@@ -1,6 +1,5 @@
 import type { Scalar, Tensor, Variable } from "@tensorflow/tfjs";
 import { binding, idOf, tf, toResource } from "../../engine/backend";
-import { elementCount, layoutOf } from "../../engine/dtypes";
 
 /**
  * An optimiser with its state in TensorFlow's memory. Nothing of a step is computed or remembered on the host, so that
@@ -33,8 +32,5 @@ export function stateVariable(initial: () => Tensor): Variable {
 
 /** Bytes of variables as TensorFlow holds them; tfjs knows fewer types. */
 export function deviceBytes(variables: readonly Variable[]): number {
-  return variables.reduce((sum, variable) => {
-    const { dtype, shape } = binding.toResource(idOf(variable));
-    return sum + elementCount(shape) * layoutOf(dtype)[0];
-  }, 0);
+  return variables.reduce((sum, variable) => sum + binding.bytesOf(idOf(variable)), 0);
 }

@@ -1,0 +1,31 @@
+import type { KernelConfig } from "@tensorflow/tfjs";
+import { tf } from "../tfjs";
+import { convolutions } from "./convolution";
+import { diag } from "./diag";
+import { einsum } from "./einsum";
+import { leakyRelu, round, sign, step } from "./elementwise";
+import { gatherV2 } from "./gather";
+import { rotateWithOffset, transform } from "./image";
+import { bitwiseAnd, denseBincount } from "./integers";
+import { maxPoolWithArgmax, pools } from "./pool";
+import { raggedGather, raggedRange, raggedTensorToTensor } from "./ragged";
+import { multinomial } from "./random";
+import { scatterNd } from "./scatter";
+import { searchSorted } from "./search";
+import { sparseFillEmptyRows, sparseReshape, sparseSegmentMean, sparseSegmentSum } from "./sparse";
+import { stringNGrams, stringSplit, stringToHashBucketFast } from "./strings";
+
+/** Kernels that take the place of tfjs-node's, and those that it does not have. */
+const KERNELS: readonly KernelConfig[] = [
+  bitwiseAnd, ...convolutions, denseBincount, diag, einsum, gatherV2, leakyRelu, maxPoolWithArgmax, multinomial, ...pools, raggedGather, raggedRange, raggedTensorToTensor,
+  rotateWithOffset, round, scatterNd, searchSorted, sign, sparseFillEmptyRows, sparseReshape, sparseSegmentMean, sparseSegmentSum, step, stringNGrams, stringSplit,
+  stringToHashBucketFast, transform,
+];
+
+/** Call after tfjs-node's own kernels are registered. */
+export function registerKernels(): void {
+  for (const config of KERNELS) {
+    if (tf.getKernel(config.kernelName, config.backendName)) tf.unregisterKernel(config.kernelName, config.backendName);
+    tf.registerKernel(config);
+  }
+}
