@@ -1,26 +1,35 @@
-import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
-import { jit, type JitFunction } from "../engine/jit";
+import { jit } from "../engine/jit";
 import type { LlamaForCausalLM } from "../model/llama";
+import { BeamDevice } from "./beamDevice";
 import { KeyValueCache } from "./cache";
+import { TokenChooser } from "./chooser";
 import type { CacheShape } from "./decoder";
-import type { Sampling } from "./options";
-import { FIRST_CANDIDATES, NOT_COVERED, likeliest, nextToken } from "./sampling";
+import { ownProjections } from "./projections";
 
 /** Sizes of cache whose compiled functions are kept; the one used longest ago goes first. */
 const MOST_CACHES = 16;
-
-type Chooser = JitFunction<[Tensor2D, Tensor2D, Scalar, Scalar], Tensor1D>;
 
 const sessions = new WeakMap<LlamaForCausalLM, GenerationSession>();
 
 /** What generation keeps for a model between calls: compiled functions and, while it runs, key-value caches. */
 export class GenerationSession {
+  readonly chooser: TokenChooser;
+  readonly beams: BeamDevice;
+  /** The model's weights while single tokens are computed. */
+  readonly projections;
+  /** Rows of prompts computed so far: equal prompts of one call are one row. */
+  prefilledRows = 0;
   private readonly caches = new Map<string, KeyValueCache>();
-  private readonly choosers = new Map<string, Chooser>();
+  private readonly gather = jit((x: Tensor2D, rows: Tensor1D) => tf.gather(x, rows), { name: "expand_rows" });
   private last: Promise<unknown> = Promise.resolve();
 
-  private constructor(private readonly model: LlamaForCausalLM) {}
+  private constructor(readonly model: LlamaForCausalLM) {
+    this.chooser = new TokenChooser(model.config.vocabSize);
+    this.beams = new BeamDevice(model.config.vocabSize);
+    this.projections = ownProjections(model);
+  }
 
   static of(model: LlamaForCausalLM): GenerationSession {
     let session = sessions.get(model);
@@ -45,44 +54,12 @@ export class GenerationSession {
 
   /** Whether a step of this size runs without being compiled first. */
   isCompiled({ batch, capacity }: CacheShape): boolean {
-    return (this.caches.get(`${batch}x${capacity}`)?.step.traces.length ?? 0) > 0;
+    return this.caches.get(`${batch}x${capacity}`)?.isCompiled(this.projections) ?? false;
   }
 
-  /**
-   * The next token of each row, chosen on the device; only the ids are read.
-   * @param logits [batch, vocabulary] @param sampling null: the likeliest @param seeds two for each row
-   */
-  async choose(logits: Tensor2D, sampling: Sampling | null, seeds: Int32Array): Promise<Int32Array> {
-    const tokens = await this.chooseFrom(logits, sampling, seeds, FIRST_CANDIDATES);
-    return tokens.includes(NOT_COVERED) ? this.chooseFrom(logits, sampling, seeds, Infinity) : tokens;
-  }
-
-  private async chooseFrom(logits: Tensor2D, sampling: Sampling | null, seeds: Int32Array, most: number): Promise<Int32Array> {
-    const candidates = Math.min(most, this.model.config.vocabSize);
-    const chooser = this.chooser(sampling, candidates);
-    const tokens = tf.tidy(() => {
-      const rows = tf.tensor2d(seeds, [logits.shape[0], 2], "int32");
-      return chooser(logits, rows, tf.scalar(sampling?.temperature ?? 1), tf.scalar(sampling?.topP ?? 1));
-    });
-    try {
-      return (await tokens.data()) as Int32Array;
-    } finally {
-      tokens.dispose();
-    }
-  }
-
-  private chooser(sampling: Sampling | null, candidates: number): Chooser {
-    const cut = sampling?.topP == null ? "" : ` topP of ${candidates}`;
-    const key = sampling ? `topK ${sampling.topK}${cut}` : "greedy";
-    let chooser = this.choosers.get(key);
-    if (!chooser) {
-      chooser = jit(
-        (logits, seeds, temperature, topP) => (sampling ? nextToken(logits, seeds, temperature, sampling.topK, sampling.topP === null ? null : topP, candidates) : likeliest(logits)),
-        { name: "next_token" },
-      );
-      this.choosers.set(key, chooser);
-    }
-    return chooser;
+  /** Rows of `x`, each as often as `rows` names it. */
+  expand(x: Tensor2D, rows: readonly number[]): Tensor2D {
+    return tf.tidy(() => this.gather(x, tf.tensor1d([...rows], "int32"))) as Tensor2D;
   }
 
   /** Frees keys and values, and the caches used longest ago beyond what is kept. */
@@ -100,9 +77,10 @@ export class GenerationSession {
   /** Frees everything. */
   dispose(): void {
     for (const cache of this.caches.values()) cache.dispose();
-    for (const chooser of this.choosers.values()) chooser.dispose();
+    this.chooser.dispose();
+    this.beams.dispose();
+    this.gather.dispose();
     this.caches.clear();
-    this.choosers.clear();
     sessions.delete(this.model);
   }
 }
