@@ -19,15 +19,17 @@ after(async () => {
   model.dispose();
 });
 
-/** softmax(logits / temperature), cut as transformers' TopKLogitsWarper and TopPLogitsWarper do, in float64. */
-function probabilities(logits: ArrayLike<number>, { temperature = 1, topK = 0, topP = 1 }: Partial<GenerateOptions>): number[] {
+/** softmax(logits / temperature), penalised before for the prompt's tokens and cut as transformers' TopK-, TopP- and MinPLogitsWarper do, in float64. */
+function probabilities(logits: ArrayLike<number>, { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 }: Partial<GenerateOptions>): number[] {
   const softmax = (x: number[]): number[] => {
     const most = Math.max(...x);
     const e = x.map((value) => Math.exp(value - most));
     const total = e.reduce((sum, value) => sum + value, 0);
     return e.map((value) => value / total);
   };
-  let x = Array.from(logits, (value) => value / temperature);
+  const met = new Set(prompt);
+  const penalised = Array.from(logits, (value, token) => (!met.has(token) ? value : value < 0 ? value * repetitionPenalty : value / repetitionPenalty));
+  let x = penalised.map((value) => value / temperature);
   if (topK > 0) {
     const kth = [...x].sort((a, b) => b - a)[topK - 1]!;
     x = x.map((value) => (value < kth ? -Infinity : value));
@@ -40,7 +42,9 @@ function probabilities(logits: ArrayLike<number>, { temperature = 1, topK = 0, t
     sum += p[token]!;
     if (sum <= 1 - topP) x[token] = -Infinity;
   }
-  return softmax(x);
+  const cut = softmax(x);
+  const least = minP * Math.max(...cut);
+  return softmax(x.map((value, token) => (cut[token]! < least ? -Infinity : value)));
 }
 
 async function drawnCounts(options: Partial<GenerateOptions>): Promise<number[]> {
@@ -55,6 +59,8 @@ async function drawnCounts(options: Partial<GenerateOptions>): Promise<number[]>
 const settings: Partial<GenerateOptions>[] = [
   { temperature: 1 }, { temperature: 0.5 }, { temperature: 1.7 }, { topK: 1 }, { topK: 6 }, { temperature: 1.4, topK: 12 },
   { topP: 0.5 }, { topP: 0.9 }, { temperature: 0.7, topP: 0.95 }, { temperature: 1.3, topK: 10, topP: 0.8 },
+  { minP: 0.1 }, { temperature: 1.8, minP: 0.3 }, { minP: 1 }, { topK: 12, minP: 0.05 }, { temperature: 1.5, topK: 20, topP: 0.9, minP: 0.1 }, { topP: 0.7, minP: 0.2 },
+  { repetitionPenalty: 1.5, temperature: 1.3 }, { repetitionPenalty: 1.3, temperature: 0.8, topP: 0.9 }, { repetitionPenalty: 0.6, topK: 15, minP: 0.02 },
 ];
 for (const options of settings) {
   test(`first tokens are drawn from the distribution of a full pass: ${JSON.stringify(options)}`, async () => {
