@@ -4,6 +4,8 @@ import { c, check, status } from "./capi";
 import { TF } from "./dtypes";
 import { Recorder, type GraphOutput, type Part } from "./recorder";
 
+/** TensorFlow's number for int8. */
+const INT8 = 6;
 
 /** Those made so far, by name and signature: traces of every model share them, so each is compiled once. */
 const parts = new Map<string, Part>();
@@ -41,7 +43,7 @@ function record(label: string, inputs: readonly GraphOutput[], fn: (...inputs: T
   binding.recorder = recorder;
   try {
     const parameters = inputs.map(({ dtype, shape }) => recorder.parameter(dtype, shape!));
-    const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(parameter.dtype === TF.BFLOAT16 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
+    const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(parameter.dtype === TF.BFLOAT16 || parameter.dtype === INT8 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
     const outputs = results.map((result) => {
       const symbol = binding.symbolOf(idOf(result));
       return narrow ? recorder.cast(symbol, TF.BFLOAT16) : symbol;

@@ -71,12 +71,12 @@ export class Decoding {
     const ids = new Int32Array(rows.length * length).fill(settings.padTokenId);
     rows.forEach((prompt, row) => ids.set(prompts[prompt]!, (row + 1) * length - prompts[prompt]!.length));
     this.session.prefilledRows += rows.length;
-    return tf.tidy(() => this.cache.prefill(tf.tensor2d(ids, [rows.length, length], "int32"), tf.tensor1d(this.padding(), "int32"), settings.precision));
+    return tf.tidy(() => this.cache.prefill(tf.tensor2d(ids, [rows.length, length], "int32"), tf.tensor1d(this.padding(), "int32"), this.session.precisionFor(settings.precision, rows.length * length)));
   }
 
   /** @param tokens the last token of each row, int32 [rows], which stands at `position` − 1 of its answer @returns logits of the next, [rows, vocabulary] */
   step(tokens: Tensor1D, position: number): Tensor2D {
-    return tf.tidy(() => this.cache.step(this.session.projections, tokens, tf.scalar(this.length + position - 1, "int32"), tf.tensor1d(this.padding(), "int32")));
+    return tf.tidy(() => this.cache.step(this.session.projections(this.settings.decodeWeights), tokens, tf.scalar(this.length + position - 1, "int32"), tf.tensor1d(this.padding(), "int32")));
   }
 
   /** Lets rows go on from others. */
@@ -92,7 +92,7 @@ export class Decoding {
   /** Whether going on with this many rows pays although it may have to be compiled. */
   shrinkPays(batch: number, ahead: Ahead): boolean {
     const capacity = this.isFull(ahead.position) ? this.capacityFor(ahead) : this.capacity;
-    return batch * 2 <= this.rows.length && (this.isFull(ahead.position) || ahead.most - ahead.position >= WORTH_COMPILING || this.session.isCompiled({ batch, capacity }));
+    return batch * 2 <= this.rows.length && (this.isFull(ahead.position) || ahead.most - ahead.position >= WORTH_COMPILING || this.session.isCompiled({ batch, capacity }, this.settings.decodeWeights));
   }
 
   /** Goes on with the rows `from` in a cache that has places for what is ahead. */

@@ -40,6 +40,8 @@ export async function generate(model: LlamaForCausalLM, prompts: readonly (reado
   const signal = options.signal ?? stopSignal();
   const session = GenerationSession.of(model);
   return session.exclusive(async () => {
+    session.allow(settings.decodeWeights);
+    if (settings.precision === "auto") await session.measure();
     const run: GenerationRun = settings.beams ? new BeamRun(session, prompts, settings, settings.beams, options) : new SequenceRun(session, prompts, settings, options);
     try {
       return await run.finish(signal);

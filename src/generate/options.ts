@@ -59,10 +59,10 @@ export interface GenerateOptions {
   padTokenId?: number;
 
   /**
-   * `bfloat16` allows prompts to be computed with matrix products in bfloat16; it is done where that is faster on this
-   * machine, see `fasterPrecision`. Default float32.
+   * How prompts' matrix products are computed. `bfloat16` rounds their operands; `auto` does where that is faster on this
+   * machine for so many rows, see `measurePrecision`. Single tokens: see `decodeWeights`. Default float32.
    */
-  precision?: Precision;
+  precision?: Precision | "auto";
   /** How weights are held while single tokens are computed, see `DecodeWeights`. Default float32. */
   decodeWeights?: DecodeWeights;
 

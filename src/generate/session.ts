@@ -1,12 +1,15 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { jit } from "../engine/jit";
+import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
 import { BeamDevice } from "./beamDevice";
 import { KeyValueCache } from "./cache";
 import { TokenChooser } from "./chooser";
 import type { CacheShape } from "./decoder";
-import { ownProjections } from "./projections";
+import { fasterPrecision, measurePrecision, type PrecisionRow } from "./precision";
+import { ownProjections, type Projections } from "./projections";
+import { NarrowWeights, type DecodeWeights } from "./weights";
 
 /** Sizes of cache whose compiled functions are kept; the one used longest ago goes first. */
 const MOST_CACHES = 16;
@@ -17,18 +20,19 @@ const sessions = new WeakMap<LlamaForCausalLM, GenerationSession>();
 export class GenerationSession {
   readonly chooser: TokenChooser;
   readonly beams: BeamDevice;
-  /** The model's weights while single tokens are computed. */
-  readonly projections;
   /** Rows of prompts computed so far: equal prompts of one call are one row. */
   prefilledRows = 0;
+  private readonly own: Projections;
+  private readonly narrow = new Map<DecodeWeights, NarrowWeights>();
   private readonly caches = new Map<string, KeyValueCache>();
   private readonly gather = jit((x: Tensor2D, rows: Tensor1D) => tf.gather(x, rows), { name: "expand_rows" });
+  private precisions: PrecisionRow[] | null = null;
   private last: Promise<unknown> = Promise.resolve();
 
   private constructor(readonly model: LlamaForCausalLM) {
     this.chooser = new TokenChooser(model.config.vocabSize);
     this.beams = new BeamDevice(model.config.vocabSize);
-    this.projections = ownProjections(model);
+    this.own = ownProjections(model);
   }
 
   static of(model: LlamaForCausalLM): GenerationSession {
@@ -52,9 +56,34 @@ export class GenerationSession {
     return cache;
   }
 
+  /** The model's weights, held as `kind` says. Copies are made as of now, once until `release`. */
+  projections(kind: DecodeWeights): Projections {
+    if (kind === "float32") return this.own;
+    this.allow(kind);
+    const narrow = this.narrow.get(kind)!;
+    narrow.fill();
+    return narrow;
+  }
+
+  /** @throws RangeError where the model's weights cannot be held as `kind` says */
+  allow(kind: DecodeWeights): void {
+    if (kind !== "float32" && !this.narrow.has(kind)) this.narrow.set(kind, new NarrowWeights(this.model, kind));
+  }
+
+  /** Gets the table by which `auto` is decided. */
+  async measure(): Promise<void> {
+    this.precisions = await measurePrecision(this.model);
+  }
+
+  /** How products of so many rows are computed; `auto` asks for `measure` first. */
+  precisionFor(wanted: Precision | "auto", rows: number): Precision {
+    return wanted === "auto" ? fasterPrecision(this.precisions!, rows) : wanted;
+  }
+
   /** Whether a step of this size runs without being compiled first. */
-  isCompiled({ batch, capacity }: CacheShape): boolean {
-    return this.caches.get(`${batch}x${capacity}`)?.isCompiled(this.projections) ?? false;
+  isCompiled({ batch, capacity }: CacheShape, kind: DecodeWeights): boolean {
+    const projections = kind === "float32" ? this.own : this.narrow.get(kind);
+    return projections !== undefined && (this.caches.get(`${batch}x${capacity}`)?.isCompiled(projections) ?? false);
   }
 
   /** Rows of `x`, each as often as `rows` names it. */
@@ -62,7 +91,7 @@ export class GenerationSession {
     return tf.tidy(() => this.gather(x, tf.tensor1d([...rows], "int32"))) as Tensor2D;
   }
 
-  /** Frees keys and values, and the caches used longest ago beyond what is kept. */
+  /** Frees keys, values and copies of weights, and the caches used longest ago beyond what is kept. */
   release(): void {
     const spare = [...this.caches.keys()].slice(0, Math.max(0, this.caches.size - MOST_CACHES));
     for (const key of spare) {
@@ -72,11 +101,13 @@ export class GenerationSession {
       cache.dispose();
     }
     for (const cache of this.caches.values()) cache.release();
+    for (const narrow of this.narrow.values()) narrow.release();
   }
 
   /** Frees everything. */
   dispose(): void {
     for (const cache of this.caches.values()) cache.dispose();
+    for (const narrow of this.narrow.values()) narrow.dispose();
     this.chooser.dispose();
     this.beams.dispose();
     this.gather.dispose();

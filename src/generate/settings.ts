@@ -19,7 +19,7 @@ export interface Settings {
   eosTokenIds: ReadonlySet<number>;
   stopStrings: StopStrings | null;
   padTokenId: number;
-  precision: Precision;
+  precision: Precision | "auto";
   decodeWeights: DecodeWeights;
 }
 
@@ -61,7 +61,7 @@ export function resolveOptions(model: LlamaForCausalLM, prompts: readonly (reado
   }
   const { doSample = false, seed = 0, precision = "float32", decodeWeights = "float32", numReturnSequences = 1 } = options;
   if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError(`generate: seed is ${seed}; it must be a whole number from 0 to 2^53 − 1.`);
-  if (precision !== "float32" && precision !== "bfloat16") throw new RangeError(`generate: precision is ${JSON.stringify(precision)}; it must be "float32" or "bfloat16".`);
+  if (!["float32", "bfloat16", "auto"].includes(precision)) throw new RangeError(`generate: precision is ${JSON.stringify(precision)}; it must be "float32", "bfloat16" or "auto".`);
   if (!DECODE_WEIGHTS.includes(decodeWeights)) throw new RangeError(`generate: decodeWeights is ${JSON.stringify(decodeWeights)}; it must be one of ${DECODE_WEIGHTS.map((kind) => JSON.stringify(kind)).join(", ")}.`);
   checkPrompts(model, prompts);
   const eosTokenIds = endTokens(model, options.eosTokenId);
