@@ -5,6 +5,8 @@ export interface Step {
   seconds: number;
   cpuSeconds: number;
   loss: number;
+  /** Seconds of one decoding step, where a side measures that itself. */
+  decodeSeconds?: number;
 }
 
 /** One side's measured steps at one setting. */

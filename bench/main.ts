@@ -1,5 +1,6 @@
 import { dpo } from "./dpo";
 import { BenchFailure } from "./failure";
+import { generate } from "./generate";
 import { step } from "./step";
 
 /** A bench: what it is called, what it says of itself, and what runs it. */
@@ -9,7 +10,7 @@ export interface Bench {
   run(args: string[]): Promise<void>;
 }
 
-const benches: Record<string, Bench> = { dpo, step };
+const benches: Record<string, Bench> = { dpo, step, generate };
 
 const usage = `npm run bench -- NAME [options]
 Measures this library beside its peers in one run, and ends with one JSON line.

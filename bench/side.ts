@@ -17,6 +17,7 @@ export interface Ready {
 interface Event extends Partial<Ready> {
   event: "ready" | "step";
   loss?: number;
+  decodeSeconds?: number;
 }
 
 /**
@@ -52,9 +53,9 @@ export class Side {
     const cpu = processSeconds(pid);
     const from = performance.now();
     this.child.stdin!.write("step\n");
-    const { loss } = await this.next("step");
+    const { loss, decodeSeconds } = await this.next("step");
     const seconds = (performance.now() - from) / 1000;
-    return { seconds, cpuSeconds: processSeconds(pid) - cpu, loss: loss ?? NaN };
+    return { seconds, cpuSeconds: processSeconds(pid) - cpu, loss: loss ?? NaN, ...(decodeSeconds === undefined ? {} : { decodeSeconds }) };
   }
 
   /** CPU seconds since the process began. */

@@ -37,9 +37,12 @@ export { lossNeedsLengths, pairLosses, preferenceLoss, supportedLosses, type Los
 export { rewardMetrics, type RewardMetrics } from "./loss/rewards";
 
 export { generate, type FinishReason, type Generated } from "./generate/generate";
-export type { GenerateOptions } from "./generate/options";
+export type { GenerateOptions, GenerationStep } from "./generate/options";
+export { compareDecodeWeights, perplexity, type DecodeWeightsRow } from "./generate/perplexity";
+export { fasterPrecision, measurePrecision, type PrecisionRow } from "./generate/precision";
 export { disposeGeneration } from "./generate/session";
 export { generateText, type GenerateTextOptions } from "./generate/text";
+export { DECODE_WEIGHTS, type DecodeWeights } from "./generate/weights";
 
 export { TRAINING_DEFAULTS, type TrainingArguments } from "./step/arguments";
 export type { LogRow, TrainerCallback, TrainerState } from "./step/callbacks";

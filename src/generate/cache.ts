@@ -3,7 +3,10 @@ import { tf, toResource } from "../engine/backend";
 import { jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
-import { decodeStep, empty, moveRows, prefill, type CacheShape, type LayerCache } from "./decoder";
+import { decodeStep, empty, moveRows, prefill, reorderRows, type CacheShape, type LayerCache } from "./decoder";
+import { ownProjections, type Projections } from "./projections";
+
+type Step = JitFunction<[Tensor1D, Scalar, Tensor1D], Tensor2D>;
 
 /**
  * A key-value cache of one size with the functions compiled for it. Its memory is taken by `prefill` or `takeFrom` and
@@ -12,10 +15,9 @@ import { decodeStep, empty, moveRows, prefill, type CacheShape, type LayerCache 
 export class KeyValueCache {
   private readonly layers: LayerCache[];
   private readonly prefills = new Map<Precision, JitFunction<[Tensor2D, Tensor1D], Tensor2D>>();
+  private readonly steps = new Map<Projections, Step>();
   private readonly moves = new Map<KeyValueCache, JitFunction<[Tensor1D], void>>();
-
-  /** One token for every sequence; see `decodeStep`. */
-  readonly step: JitFunction<[Tensor1D, Scalar, Tensor1D], Tensor2D>;
+  private readonly order: JitFunction<[Tensor1D], void>;
 
   constructor(
     private readonly model: LlamaForCausalLM,
@@ -26,17 +28,38 @@ export class KeyValueCache {
     const variable = (): Variable => tf.tidy(() => toResource(tf.variable(tf.zeros(size), false)));
     this.layers = model.layers.map(() => ({ keys: variable(), values: variable() }));
     this.release();
-    this.step = jit((ids, place, padding) => decodeStep(model, this.layers, shape, ids, place, padding), { name: "decode" });
+    this.order = jit((parents) => reorderRows(this.layers, shape, parents, model.config), { name: "reorder_cache" });
   }
 
   /** Computes the prompts; see `prefill` in decoder.ts. */
   prefill(ids: Tensor2D, padding: Tensor1D, precision: Precision): Tensor2D {
     let compiled = this.prefills.get(precision);
     if (!compiled) {
-      compiled = jit((ids, padding) => prefill(this.model, this.layers, this.shape, ids, padding), { name: "prefill", precision });
+      const projections = ownProjections(this.model);
+      compiled = jit((ids, padding) => prefill(this.model, projections, this.layers, this.shape, ids, padding), { name: "prefill", precision });
       this.prefills.set(precision, compiled);
     }
     return compiled(ids, padding);
+  }
+
+  /** One token for every sequence; see `decodeStep`. */
+  step(projections: Projections, ids: Tensor1D, place: Scalar, padding: Tensor1D): Tensor2D {
+    let compiled = this.steps.get(projections);
+    if (!compiled) {
+      compiled = jit((ids, place, padding) => decodeStep(this.model, projections, this.layers, this.shape, ids, place, padding), { name: "decode" });
+      this.steps.set(projections, compiled);
+    }
+    return compiled(ids, place, padding);
+  }
+
+  /** Whether a step runs without being compiled first. */
+  isCompiled(projections: Projections): boolean {
+    return (this.steps.get(projections)?.traces.length ?? 0) > 0;
+  }
+
+  /** Lets each row go on from another one's keys and values. @param parents int32, one for each sequence */
+  reorder(parents: Tensor1D): void {
+    this.order(parents);
   }
 
   /** Takes over rows of a cache of at most this capacity. @param rows int32, one for each sequence of this cache */
@@ -66,8 +89,8 @@ export class KeyValueCache {
   }
 
   dispose(): void {
-    this.step.dispose();
-    for (const compiled of [...this.prefills.values(), ...this.moves.values()]) compiled.dispose();
+    for (const compiled of [...this.steps.values(), ...this.prefills.values(), ...this.moves.values()]) compiled.dispose();
+    this.order.dispose();
     for (const { keys, values } of this.layers) tf.dispose([keys, values]);
   }
 }

@@ -2,8 +2,9 @@ import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable }
 import { rawOp, tf, type, updateVariables } from "../engine/backend";
 import { MASKED, attentionBias, rotaryTable } from "../model/attention";
 import type { LlamaConfig } from "../model/config";
-import { mlp, type LlamaForCausalLM, type LlamaLayer } from "../model/llama";
-import { attend, embedding, linear, residual, rmsNorm, rotary, type RotaryTable } from "../model/ops";
+import type { LlamaForCausalLM } from "../model/llama";
+import { attend, embedding, residual, rmsNorm, rotary, swiGlu, type RotaryTable } from "../model/ops";
+import type { LayerProjections, Projections } from "./projections";
 
 /** Keys and values of one layer for every place, [batch · keyHeads · capacity, headDim]: a head's places stand together. */
 export interface LayerCache {
@@ -26,7 +27,23 @@ const float = { T: type("float32") };
  * @param ids int32 [batch, length], padded on the left @param padding padded places of each row, int32 [batch]
  * @returns [batch, vocabulary]
  */
-export function prefill(model: LlamaForCausalLM, cache: readonly LayerCache[], shape: CacheShape, ids: Tensor2D, padding: Tensor1D): Tensor2D {
+export function prefill(model: LlamaForCausalLM, projections: Projections, cache: readonly LayerCache[], { capacity }: CacheShape, ids: Tensor2D, padding: Tensor1D): Tensor2D {
+  const { hiddenSize } = model.config;
+  const [batch, length] = ids.shape;
+  const x = wholePass(model, projections, ids, padding, (index, { k, v }) => {
+    fill(cache[index]!.keys, k, capacity);
+    fill(cache[index]!.values, v, capacity);
+  });
+  return logitsOf(model, projections, tf.reshape(tf.slice(x, [0, length - 1, 0], [batch, 1, hiddenSize]), [batch, hiddenSize]) as Tensor2D);
+}
+
+/** Logits at every place of texts. @param ids int32 [batch, length], padded on the left @returns [batch · length, vocabulary] */
+export function logitsEverywhere(model: LlamaForCausalLM, projections: Projections, ids: Tensor2D, padding: Tensor1D): Tensor2D {
+  return logitsOf(model, projections, tf.reshape(wholePass(model, projections, ids, padding, () => undefined), [-1, model.config.hiddenSize]) as Tensor2D);
+}
+
+/** Hidden states before the final norm, [batch, length, hidden]. @param onLayer gets each layer's keys and values */
+function wholePass(model: LlamaForCausalLM, projections: Projections, ids: Tensor2D, padding: Tensor1D, onLayer: (index: number, heads: Heads) => void): Tensor3D {
   const { config } = model;
   const [batch, length] = ids.shape;
   const places = tf.reshape(tf.range(0, length, 1, "int32"), [1, length]);
@@ -34,13 +51,12 @@ export function prefill(model: LlamaForCausalLM, cache: readonly LayerCache[], s
   const table = rotaryTable(tf.maximum(tf.sub(places, pads), tf.scalar(0, "int32")) as Tensor2D, config);
   const bias = attentionBias(tf.cast(tf.greaterEqual(places, pads), "int32") as Tensor2D);
   let x = embedding(model.embedTokens, ids) as Tensor3D;
-  model.layers.forEach((layer, index) => {
-    const { q, k, v } = project(x, layer, table, config);
-    fill(cache[index]!.keys, k, shape.capacity);
-    fill(cache[index]!.values, v, shape.capacity);
-    x = finishLayer(x, mix(q, k, v, bias), layer, config);
+  projections.layers.forEach((layer, index) => {
+    const heads = project(x, layer, table, config);
+    onLayer(index, heads);
+    x = finishLayer(x, mix(heads.q, heads.k, heads.v, bias), layer, config);
   });
-  return logitsOf(model, tf.reshape(tf.slice(x, [0, length - 1, 0], [batch, 1, config.hiddenSize]), [batch, config.hiddenSize]) as Tensor2D);
+  return x;
 }
 
 /**
@@ -48,7 +64,7 @@ export function prefill(model: LlamaForCausalLM, cache: readonly LayerCache[], s
  * @param ids int32 [batch] @param place int32 scalar @param padding padded places of each row, int32 [batch]
  * @returns [batch, vocabulary]
  */
-export function decodeStep(model: LlamaForCausalLM, cache: readonly LayerCache[], shape: CacheShape, ids: Tensor1D, place: Scalar, padding: Tensor1D): Tensor2D {
+export function decodeStep(model: LlamaForCausalLM, projections: Projections, cache: readonly LayerCache[], shape: CacheShape, ids: Tensor1D, place: Scalar, padding: Tensor1D): Tensor2D {
   const { config } = model;
   const { batch, capacity } = shape;
   const { numKeyValueHeads: keyHeads, headDim, hiddenSize } = config;
@@ -65,11 +81,19 @@ export function decodeStep(model: LlamaForCausalLM, cache: readonly LayerCache[]
     return tf.reshape(updated, [batch, keyHeads, capacity, headDim]) as Tensor4D;
   };
   let x = tf.reshape(embedding(model.embedTokens, ids), [batch, 1, hiddenSize]) as Tensor3D;
-  model.layers.forEach((layer, index) => {
+  projections.layers.forEach((layer, index) => {
     const { q, k, v } = project(x, layer, table, config);
     x = finishLayer(x, mix(q, written(cache[index]!.keys, k), written(cache[index]!.values, v), bias), layer, config);
   });
-  return logitsOf(model, tf.reshape(x, [batch, hiddenSize]) as Tensor2D);
+  return logitsOf(model, projections, tf.reshape(x, [batch, hiddenSize]) as Tensor2D);
+}
+
+/** Puts rows of a cache in a new order; a row may come more than once. @param parents the row that each goes on from, int32 [batch] */
+export function reorderRows(cache: readonly LayerCache[], { batch, capacity }: CacheShape, parents: Tensor1D, { numKeyValueHeads, headDim }: LlamaConfig): void {
+  for (const variable of cache.flatMap(({ keys, values }) => [keys, values])) {
+    const rows = tf.gather(tf.reshape(variable, [batch, numKeyValueHeads * capacity * headDim]), parents);
+    updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [tf.reshape(rows, [-1, headDim])]);
+  }
 }
 
 /** Moves rows of one cache into another of at least its capacity, and empties the first. @param rows int32 [to.batch] */
@@ -104,13 +128,12 @@ const headsFirst = (x: Tensor4D): Tensor4D => {
 };
 
 /** Queries, scaled and rotated, [batch, heads, length, headDim]; keys, rotated, and values, [batch, keyHeads, length, headDim]. */
-function project(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, config: LlamaConfig): Heads {
+function project(x: Tensor3D, layer: LayerProjections, table: RotaryTable, config: LlamaConfig): Heads {
   const [batch, length] = x.shape;
   const { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
   const split = (y: Tensor3D, n: number): Tensor4D => tf.reshape(y, [batch, length, n, headDim]) as Tensor4D;
-  const h = rmsNorm(x, layer.inputNorm, config.rmsNormEps, true);
-  const q = rotary(split(linear(h, layer.q), heads), table, 1 / Math.sqrt(headDim));
-  return { q: headsFirst(q), k: headsFirst(rotary(split(linear(h, layer.k), keyHeads), table)), v: headsFirst(split(linear(h, layer.v), keyHeads)) };
+  const [q, k, v] = layer.qkv(rmsNorm(x, layer.inputNorm, config.rmsNormEps, true));
+  return { q: headsFirst(rotary(split(q, heads), table, 1 / Math.sqrt(headDim))), k: headsFirst(rotary(split(k, keyHeads), table)), v: headsFirst(split(v, keyHeads)) };
 }
 
 /** Attention over the keys given. @param bias [batch, 1, queries, keys] @returns [batch, queries, heads · headDim] */
@@ -121,11 +144,12 @@ function mix(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): Tensor3D {
   return tf.reshape(tokensFirst, [batch, length, heads * headDim]) as Tensor3D;
 }
 
-function finishLayer(x: Tensor3D, attended: Tensor3D, layer: LlamaLayer, config: LlamaConfig): Tensor3D {
-  const y = residual(x, linear(attended, layer.o));
-  return residual(y, mlp(rmsNorm(y, layer.postAttentionNorm, config.rmsNormEps, true), layer));
+function finishLayer(x: Tensor3D, attended: Tensor3D, layer: LayerProjections, config: LlamaConfig): Tensor3D {
+  const y = residual(x, layer.o(attended));
+  const [gate, up] = layer.gateUp(rmsNorm(y, layer.postAttentionNorm, config.rmsNormEps, true));
+  return residual(y, layer.down(swiGlu(gate, up)));
 }
 
-function logitsOf(model: LlamaForCausalLM, x: Tensor2D): Tensor2D {
-  return linear(rmsNorm(x, model.finalNorm, model.config.rmsNormEps), model.head);
+function logitsOf(model: LlamaForCausalLM, projections: Projections, x: Tensor2D): Tensor2D {
+  return projections.head(rmsNorm(x, model.finalNorm, model.config.rmsNormEps));
 }

@@ -1,10 +1,18 @@
-import { resolvePrecision } from "../engine/precision";
 import type { Precision } from "../engine/recorder";
-import type { LlamaForCausalLM } from "../model/llama";
+import type { Tokenizer } from "../tokens/tokenizer";
+import type { DecodeWeights } from "./weights";
 
+/** Names and meanings are those of transformers' `generate`, in camelCase. */
 export interface GenerateOptions {
-  /** Most tokens to generate for one prompt. A sequence also ends where the model's positions end. */
-  maxNewTokens: number;
+  /** Most new tokens for one prompt. A sequence also ends where the model's positions end. Give it, or `maxLength`. */
+  maxNewTokens?: number;
+  /** Most tokens of prompt and answer together; `maxNewTokens` takes precedence. A prompt's padding is not counted. */
+  maxLength?: number;
+  /** End tokens are not chosen before so many new tokens. Default 0. */
+  minNewTokens?: number;
+  /** End tokens are not chosen before prompt and answer have so many tokens; `minNewTokens` takes precedence. Default 0. */
+  minLength?: number;
+
   /** Draw the next token instead of taking the likeliest. Default false: greedy. */
   doSample?: boolean;
   /** Logits are divided by it before the draw. Default 1. */
@@ -13,89 +21,64 @@ export interface GenerateOptions {
   topK?: number;
   /** Draw among the likeliest tokens whose probabilities first reach this sum, in (0, 1]. Default 1: all. */
   topP?: number;
+  /** Draw among tokens at least this many times as likely as the likeliest, in [0, 1] (Nguyen et al. 2024). Default 0: all. */
+  minP?: number;
   /** The same seed gives the same tokens. Sequence i draws from a stream of its own, whatever else is in the batch. Default 0. */
   seed?: number;
+
+  /**
+   * Logits of tokens in the prompt or the answer so far are divided by it where positive, multiplied where negative
+   * (Keskar et al. 2019, eq. 1). Above 1: less repetition. Default 1.
+   */
+  repetitionPenalty?: number;
+  /** No n tokens in a row come twice in prompt and answer together. Default 0: they may. */
+  noRepeatNgramSize?: number;
+
+  /**
+   * Continuations kept side by side for each prompt; the likeliest as a whole is returned. Default 1: no search. With
+   * `doSample` the continuations of each step are drawn without replacement, by their accumulated probabilities.
+   */
+  numBeams?: number;
+  /** A finished hypothesis counts with log-probability ÷ length^lengthPenalty: above 0 favours long ones. Default 1. */
+  lengthPenalty?: number;
+  /**
+   * When a search ends: `true`, as soon as `numBeams` hypotheses have ended; `false` (default), once the best running one
+   * would not beat them at its present length; `"never"`, once it could not at any length.
+   */
+  earlyStopping?: boolean | "never";
+  /** Answers for each prompt; they stand side by side in the result. Default 1. */
+  numReturnSequences?: number;
+
+  /** Texts that end a sequence as soon as a token completes one; that token is part of it. Needs `tokenizer`. */
+  stopStrings?: string | readonly string[];
+  /** Tells which text the tokens stand for, for `stopStrings`. */
+  tokenizer?: Tokenizer;
   /** Tokens that end a sequence; null: none. Default: the model's own. */
   eosTokenId?: number | readonly number[] | null;
   /** Fills prompts on the left and finished sequences; never seen by attention. Default: the model's, else the end token. */
   padTokenId?: number;
-  /** `bfloat16` and `float16` compute the prompts' matrix products so; single tokens are computed in float32 always, which is faster there. */
-  precision?: Precision;
-  /** Called for each new token as soon as it is known: id, index of its prompt, index of the token. */
+
+  /**
+   * How prompts' matrix products are computed. `bfloat16` and `float16` round their operands; `auto` does where that is faster on this
+   * machine for so many rows, see `measurePrecision`. Single tokens: see `decodeWeights`. Default float32.
+   */
+  precision?: Precision | "auto";
+  /** How weights are held while single tokens are computed, see `DecodeWeights`. Default float32. */
+  decodeWeights?: DecodeWeights;
+
+  /** Called for each new token as soon as it is known: id, index of its sequence in the result, index of the token. Not with beams. */
   onToken?: (token: number, sequence: number, position: number) => void;
+  /** Called after each step with the sequences so far; with beams, the best hypotheses so far. */
+  onStep?: (step: GenerationStep) => void;
   /** Ends generation between two tokens, keeping what there is. Default: Stop of the running cell. */
   signal?: AbortSignal;
 }
 
-/** `GenerateOptions` with every default filled in. */
-export interface Settings {
-  maxNewTokens: number;
-  sampling: Sampling | null;
-  seed: number;
-  eosTokenIds: ReadonlySet<number>;
-  padTokenId: number;
-  precision: Precision;
-}
-
-/** How a token is drawn; `topK` and `topP` are null where they change nothing. */
-export interface Sampling {
-  temperature: number;
-  topK: number | null;
-  topP: number | null;
-}
-
-/**
- * Checks options and prompts against the model.
- * @throws RangeError or TypeError that names the option or the prompt, its value and what is allowed
- */
-export function resolveOptions(model: LlamaForCausalLM, prompts: readonly (readonly number[])[], options: GenerateOptions): Settings {
-  const { maxNewTokens, doSample = false, seed = 0, precision = "float32" } = options;
-  if (!Number.isInteger(maxNewTokens) || maxNewTokens <= 0) throw new RangeError(`generate: maxNewTokens is ${maxNewTokens}; it must be a whole number of 1 or more.`);
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError(`generate: seed is ${seed}; it must be a whole number from 0 to 2^53 − 1.`);
-  if (!["float32", "bfloat16", "float16"].includes(precision)) throw new RangeError(`generate: precision is ${JSON.stringify(precision)}; it must be "float32", "bfloat16" or "float16".`);
-  checkPrompts(model, prompts);
-  const eosTokenIds = endTokens(model, options.eosTokenId);
-  const padTokenId = options.padTokenId ?? model.config.padTokenId ?? [...eosTokenIds][0] ?? 0;
-  checkToken(model, padTokenId, "padTokenId");
-  return { maxNewTokens, sampling: doSample ? resolveSampling(model, options) : null, seed, eosTokenIds, padTokenId, precision: resolvePrecision(precision) };
-}
-
-function resolveSampling(model: LlamaForCausalLM, { temperature = 1, topK, topP }: GenerateOptions): Sampling {
-  if (!(temperature > 0) || !Number.isFinite(temperature)) {
-    throw new RangeError(`generate: temperature is ${temperature}; it must be a number above 0. For the likeliest token each time, leave doSample off.`);
-  }
-  if (topK !== undefined && (!Number.isInteger(topK) || topK < 0)) throw new RangeError(`generate: topK is ${topK}; it must be a whole number of 1 or more, or 0 for no limit.`);
-  if (topP !== undefined && !(topP > 0 && topP <= 1)) throw new RangeError(`generate: topP is ${topP}; it must lie above 0 and at most at 1.`);
-  return {
-    temperature,
-    topK: topK === undefined || topK === 0 || topK >= model.config.vocabSize ? null : topK,
-    topP: topP === undefined || topP === 1 ? null : topP,
-  };
-}
-
-function endTokens(model: LlamaForCausalLM, given: GenerateOptions["eosTokenId"]): Set<number> {
-  // Some models end a turn with any of several tokens, which only config.json itself lists.
-  const ids = given === undefined ? model.hfConfig.eos_token_id : given;
-  const list = ids === null || ids === undefined ? [] : typeof ids === "number" ? [ids] : [...ids];
-  for (const id of list) checkToken(model, id, "eosTokenId");
-  return new Set(list);
-}
-
-function checkToken(model: LlamaForCausalLM, id: number, what: string): void {
-  const { vocabSize } = model.config;
-  if (!Number.isInteger(id) || id < 0 || id >= vocabSize) throw new RangeError(`generate: ${what} is ${id}; the model's token ids go from 0 to ${vocabSize - 1}.`);
-}
-
-function checkPrompts(model: LlamaForCausalLM, prompts: readonly (readonly number[])[]): void {
-  if (!Array.isArray(prompts) || prompts.some((prompt) => !Array.isArray(prompt))) {
-    throw new TypeError("generate: the prompts must be an array of arrays of token ids, one for each prompt; wrap a single prompt in [ ].");
-  }
-  const { maxPositionEmbeddings } = model.config;
-  prompts.forEach((prompt, index) => {
-    if (prompt.length === 0) throw new RangeError(`generate: prompt ${index} is empty. Give at least one token, for example the model's bos token.`);
-    if (prompt.length >= maxPositionEmbeddings) {
-      throw new RangeError(`generate: prompt ${index} has ${prompt.length} tokens; the model has ${maxPositionEmbeddings} positions, one of which the first new token needs. Shorten the prompt.`);
-    }
-    for (const id of prompt) checkToken(model, id, `a token of prompt ${index}`);
-  });
+/** Where generation stands after a step. */
+export interface GenerationStep {
+  /** Steps done, and the most that may be needed. */
+  done: number;
+  total: number;
+  /** New tokens of each sequence of the result. Not to be changed. */
+  sequences(): readonly (readonly number[])[];
 }

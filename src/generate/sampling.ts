@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { rawOp, rawOps, tf, type } from "../engine/backend";
+import type { Sampling } from "./settings";
 
 /** What `nextToken` gives for a row whose `topP` tokens go beyond the candidates it looked at. */
 export const NOT_COVERED = -1;
@@ -10,38 +11,74 @@ export const FIRST_CANDIDATES = 1024;
 /** Probabilities summed as one in the draw: short sums keep the precision of the small ones. */
 const BLOCK = 256;
 
+/** The numbers of `Sampling`, which compiled functions take as arguments. */
+export interface SamplingNumbers {
+  temperature: Scalar;
+  topP: Scalar;
+  /** Natural logarithm of `minP`. */
+  logMinP: Scalar;
+}
+
+/** Which of `Sampling`'s parts there are: what a compiled function depends on. */
+export type SamplingKind = { topK: number | null; topP: boolean; minP: boolean; minTokensToKeep: number };
+
+export const kindOf = ({ topK, topP, minP, minTokensToKeep }: Sampling): SamplingKind => ({ topK, topP: topP !== null, minP: minP !== null, minTokensToKeep });
+
 /** The likeliest token of each row. @param logits [batch, vocabulary] @returns int32 [batch] */
 export function likeliest(logits: Tensor2D): Tensor1D {
   return tf.cast(tf.argMax(logits, 1), "int32") as Tensor1D;
 }
 
 /**
- * Draws a token for each row from softmax(logits / temperature), cut to the k likeliest tokens and then to the
- * likeliest whose probabilities first reach `topP`, as transformers' warpers do.
+ * Draws a token for each row from softmax(logits / temperature), cut as `cutScores` says.
  * @param logits [batch, vocabulary] @param seeds int32 [batch, 2], a pair for each row
- * @param topP null: no cut @param candidates how many tokens top-p sorts where there is no `topK`
+ * @param candidates how many tokens top-p sorts where there is no `topK`
  * @returns int32 [batch]; NOT_COVERED where `candidates` were too few
  */
-export function nextToken(logits: Tensor2D, seeds: Tensor2D, temperature: Scalar, topK: number | null, topP: Scalar | null, candidates: number): Tensor1D {
-  const scaled = tf.div(logits, temperature) as Tensor2D;
-  if (topK === null && topP === null) return draw(scaled, seeds);
-  const sorted = largest(scaled, topK ?? candidates);
-  if (topP === null) return draw(atLeast(scaled, tf.slice(sorted, [0, topK! - 1], [-1, 1])), seeds);
-  const total = logSumExp(topK === null ? scaled : sorted);
-  const p = tf.exp(tf.sub(sorted, total));
-  const before = tf.cumsum(p, 1, true);
-  const kept = tf.less(before, topP);
-  const threshold = tf.min(where(kept, sorted, tf.scalar(Infinity)), 1, true);
-  const tokens = draw(atLeast(scaled, threshold), seeds);
-  if (topK !== null || candidates >= logits.shape[1]) return tokens;
-  const covered = tf.logicalNot(tf.slice(kept, [0, candidates - 1], [-1, 1]));
-  return where(tf.reshape(covered, [-1]), tokens, tf.scalar(NOT_COVERED, "int32")) as Tensor1D;
+export function nextToken(logits: Tensor2D, seeds: Tensor2D, kind: SamplingKind, numbers: SamplingNumbers, candidates: number): Tensor1D {
+  const { scores, covered } = cutScores(logits, kind, numbers, candidates);
+  const tokens = draw(scores, seeds);
+  return covered ? (where(tf.reshape(covered, [-1]), tokens, tf.scalar(NOT_COVERED, "int32")) as Tensor1D) : tokens;
 }
 
-/** The k largest of each row, descending. */
-function largest(x: Tensor2D, k: number): Tensor2D {
-  return rawOps("TopKV2", [x, tf.scalar(k, "int32")], { sorted: true, T: type("float32"), Tk: type("int32"), index_type: type("int32") }, 2)[0] as Tensor2D;
+/**
+ * scores / temperature, cut to the k likeliest tokens, of these to the likeliest whose probabilities first reach `topP`,
+ * and of these to those at least `minP` times as likely as the likeliest, as transformers' warpers do; all else is −∞.
+ * @param scores logits or log-probabilities, [batch, vocabulary] @param candidates how many tokens top-p sorts where there is no `topK`
+ * @returns the scores, and where `candidates` may be too few, whether each row's were enough, bool [batch, 1]
+ */
+export function cutScores(scores: Tensor2D, { topK, topP, minP, minTokensToKeep }: SamplingKind, numbers: SamplingNumbers, candidates: number): { scores: Tensor2D; covered: Tensor | null } {
+  const scaled = tf.div(scores, numbers.temperature) as Tensor2D;
+  if (topK === null && !topP && !minP) return { scores: scaled, covered: null };
+  const sorted = largest(scaled, topK ?? (topP ? candidates : minTokensToKeep));
+  const width = sorted.shape[1];
+  const thresholds: Tensor[] = topK === null ? [] : [tf.slice(sorted, [0, topK - 1], [-1, 1])];
+  let covered: Tensor | null = null;
+  if (topP) {
+    const total = logSumExp(topK === null ? scaled : sorted);
+    const before = tf.cumsum(tf.exp(tf.sub(sorted, total)), 1, true);
+    const kept = tf.logicalOr(tf.less(before, numbers.topP), first(minTokensToKeep, width));
+    thresholds.push(tf.min(where(kept, sorted, tf.scalar(Infinity)), 1, true));
+    if (topK === null && candidates < scores.shape[1]) covered = tf.logicalNot(tf.slice(kept, [0, candidates - 1], [-1, 1]));
+  }
+  if (minP) {
+    const least = tf.add(tf.slice(sorted, [0, 0], [-1, 1]), numbers.logMinP);
+    thresholds.push(tf.minimum(least, tf.slice(sorted, [0, minTokensToKeep - 1], [-1, 1])));
+  }
+  return { scores: atLeast(scaled, thresholds.reduce((a, b) => tf.maximum(a, b))), covered };
 }
+
+/** Which of `width` places are the first n, bool [1, width]. */
+function first(n: number, width: number): Tensor {
+  return tf.less(tf.reshape(tf.range(0, width, 1, "int32"), [1, width]), tf.scalar(n, "int32"));
+}
+
+/** The k largest of each row, descending, and where they stand (int32). */
+export function largestWithIndices(x: Tensor2D, k: number): [values: Tensor2D, indices: Tensor2D] {
+  return rawOps("TopKV2", [x, tf.scalar(k, "int32")], { sorted: true, T: type("float32"), Tk: type("int32"), index_type: type("int32") }, 2) as [Tensor2D, Tensor2D];
+}
+
+const largest = (x: Tensor2D, k: number): Tensor2D => largestWithIndices(x, k)[0];
 
 const logSumExp = (x: Tensor2D): Tensor => tf.logSumExp(x, 1, true);
 
@@ -78,4 +115,19 @@ function invert(weights: Tensor2D, u: Tensor): Tensor1D {
 function uniformPairs(seeds: Tensor2D): Tensor2D {
   const rows = tf.unstack(seeds, 0).map((seed) => rawOp("StatelessRandomUniform", [tf.tensor1d([2], "int32"), seed], { dtype: type("float32"), T: type("int32"), Tseed: type("int32") }));
   return tf.stack(rows, 0) as Tensor2D;
+}
+
+/**
+ * Independent draws from the standard Gumbel distribution, a row from each seed: of scores to which they are added, the k
+ * largest are a draw of k without replacement from softmax(scores) (Kool et al. 2019). Precise in both tails, as draws
+ * from a large vocabulary need.
+ * @param seeds int32 [batch, 2] @returns [batch, width]
+ */
+export function gumbel(seeds: Tensor2D, width: number): Tensor2D {
+  const int = type("int32");
+  const bits = tf.unstack(seeds, 0).map((seed) => rawOp("StatelessRandomUniformFullInt", [tf.tensor1d([width], "int32"), seed], { dtype: int, T: int, Tseed: int }));
+  // 31 bits, of which float32 keeps the small numbers whole: −log(1 − u) is then exact where it decides who comes first.
+  const low = rawOp("BitwiseAnd", [tf.stack(bits, 0), tf.scalar(0x7fffffff, "int32")], { T: int });
+  const u = tf.mul(tf.add(tf.cast(low, "float32"), 0.5), 2 ** -31);
+  return tf.neg(tf.log(tf.neg(tf.log1p(tf.neg(u))))) as Tensor2D;
 }

@@ -1,26 +1,39 @@
-import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
-import { jit, type JitFunction } from "../engine/jit";
+import { jit } from "../engine/jit";
+import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
+import { BeamDevice } from "./beamDevice";
 import { KeyValueCache } from "./cache";
+import { TokenChooser } from "./chooser";
 import type { CacheShape } from "./decoder";
-import type { Sampling } from "./options";
-import { FIRST_CANDIDATES, NOT_COVERED, likeliest, nextToken } from "./sampling";
+import { fasterPrecision, measurePrecision, type PrecisionRow } from "./precision";
+import { ownProjections, type Projections } from "./projections";
+import { NarrowWeights, type DecodeWeights } from "./weights";
 
 /** Sizes of cache whose compiled functions are kept; the one used longest ago goes first. */
 const MOST_CACHES = 16;
-
-type Chooser = JitFunction<[Tensor2D, Tensor2D, Scalar, Scalar], Tensor1D>;
 
 const sessions = new WeakMap<LlamaForCausalLM, GenerationSession>();
 
 /** What generation keeps for a model between calls: compiled functions and, while it runs, key-value caches. */
 export class GenerationSession {
+  readonly chooser: TokenChooser;
+  readonly beams: BeamDevice;
+  /** Rows of prompts computed so far: equal prompts of one call are one row. */
+  prefilledRows = 0;
+  private readonly own: Projections;
+  private readonly narrow = new Map<DecodeWeights, NarrowWeights>();
   private readonly caches = new Map<string, KeyValueCache>();
-  private readonly choosers = new Map<string, Chooser>();
+  private readonly gather = jit((x: Tensor2D, rows: Tensor1D) => tf.gather(x, rows), { name: "expand_rows" });
+  private precisions: PrecisionRow[] | null = null;
   private last: Promise<unknown> = Promise.resolve();
 
-  private constructor(private readonly model: LlamaForCausalLM) {}
+  private constructor(readonly model: LlamaForCausalLM) {
+    this.chooser = new TokenChooser(model.config.vocabSize);
+    this.beams = new BeamDevice(model.config.vocabSize);
+    this.own = ownProjections(model);
+  }
 
   static of(model: LlamaForCausalLM): GenerationSession {
     let session = sessions.get(model);
@@ -43,49 +56,42 @@ export class GenerationSession {
     return cache;
   }
 
+  /** The model's weights, held as `kind` says. Copies are made as of now, once until `release`. */
+  projections(kind: DecodeWeights): Projections {
+    if (kind === "float32") return this.own;
+    this.allow(kind);
+    const narrow = this.narrow.get(kind)!;
+    narrow.fill();
+    return narrow;
+  }
+
+  /** @throws RangeError where the model's weights cannot be held as `kind` says */
+  allow(kind: DecodeWeights): void {
+    if (kind !== "float32" && !this.narrow.has(kind)) this.narrow.set(kind, new NarrowWeights(this.model, kind));
+  }
+
+  /** Gets the table by which `auto` is decided. */
+  async measure(): Promise<void> {
+    this.precisions = await measurePrecision(this.model);
+  }
+
+  /** How products of so many rows are computed; `auto` asks for `measure` first. */
+  precisionFor(wanted: Precision | "auto", rows: number): Precision {
+    return wanted === "auto" ? fasterPrecision(this.precisions!, rows) : wanted;
+  }
+
   /** Whether a step of this size runs without being compiled first. */
-  isCompiled({ batch, capacity }: CacheShape): boolean {
-    return (this.caches.get(`${batch}x${capacity}`)?.step.traces.length ?? 0) > 0;
+  isCompiled({ batch, capacity }: CacheShape, kind: DecodeWeights): boolean {
+    const projections = kind === "float32" ? this.own : this.narrow.get(kind);
+    return projections !== undefined && (this.caches.get(`${batch}x${capacity}`)?.isCompiled(projections) ?? false);
   }
 
-  /**
-   * The next token of each row, chosen on the device; only the ids are read.
-   * @param logits [batch, vocabulary] @param sampling null: the likeliest @param seeds two for each row
-   */
-  async choose(logits: Tensor2D, sampling: Sampling | null, seeds: Int32Array): Promise<Int32Array> {
-    const tokens = await this.chooseFrom(logits, sampling, seeds, FIRST_CANDIDATES);
-    return tokens.includes(NOT_COVERED) ? this.chooseFrom(logits, sampling, seeds, Infinity) : tokens;
+  /** Rows of `x`, each as often as `rows` names it. */
+  expand(x: Tensor2D, rows: readonly number[]): Tensor2D {
+    return tf.tidy(() => this.gather(x, tf.tensor1d([...rows], "int32"))) as Tensor2D;
   }
 
-  private async chooseFrom(logits: Tensor2D, sampling: Sampling | null, seeds: Int32Array, most: number): Promise<Int32Array> {
-    const candidates = Math.min(most, this.model.config.vocabSize);
-    const chooser = this.chooser(sampling, candidates);
-    const tokens = tf.tidy(() => {
-      const rows = tf.tensor2d(seeds, [logits.shape[0], 2], "int32");
-      return chooser(logits, rows, tf.scalar(sampling?.temperature ?? 1), tf.scalar(sampling?.topP ?? 1));
-    });
-    try {
-      return (await tokens.data()) as Int32Array;
-    } finally {
-      tokens.dispose();
-    }
-  }
-
-  private chooser(sampling: Sampling | null, candidates: number): Chooser {
-    const cut = sampling?.topP == null ? "" : ` topP of ${candidates}`;
-    const key = sampling ? `topK ${sampling.topK}${cut}` : "greedy";
-    let chooser = this.choosers.get(key);
-    if (!chooser) {
-      chooser = jit(
-        (logits, seeds, temperature, topP) => (sampling ? nextToken(logits, seeds, temperature, sampling.topK, sampling.topP === null ? null : topP, candidates) : likeliest(logits)),
-        { name: "next_token" },
-      );
-      this.choosers.set(key, chooser);
-    }
-    return chooser;
-  }
-
-  /** Frees keys and values, and the caches used longest ago beyond what is kept. */
+  /** Frees keys, values and copies of weights, and the caches used longest ago beyond what is kept. */
   release(): void {
     const spare = [...this.caches.keys()].slice(0, Math.max(0, this.caches.size - MOST_CACHES));
     for (const key of spare) {
@@ -95,14 +101,17 @@ export class GenerationSession {
       cache.dispose();
     }
     for (const cache of this.caches.values()) cache.release();
+    for (const narrow of this.narrow.values()) narrow.release();
   }
 
   /** Frees everything. */
   dispose(): void {
     for (const cache of this.caches.values()) cache.dispose();
-    for (const chooser of this.choosers.values()) chooser.dispose();
+    for (const narrow of this.narrow.values()) narrow.dispose();
+    this.chooser.dispose();
+    this.beams.dispose();
+    this.gather.dispose();
     this.caches.clear();
-    this.choosers.clear();
     sessions.delete(this.model);
   }
 }

@@ -36,6 +36,7 @@ export class Tokenizer {
   readonly fingerprint: string;
   private readonly inner: PreTrainedTokenizer;
   private readonly knownIds: Set<number>;
+  private tokenOf: Map<number, string> | null = null;
   private readonly files: { tokenizerJson: Record<string, unknown>; tokenizerConfig: Record<string, unknown> };
 
   /** @param files tokenizer.json and tokenizer_config.json, parsed; `ModelFiles.tokenizer` is such a pair */
@@ -71,6 +72,21 @@ export class Tokenizer {
   /** `decode` for each sequence. */
   batchDecode(sequences: ArrayLike<number>[], options: { skipSpecialTokens?: boolean } = {}): string[] {
     return sequences.map((ids) => this.decode(ids, options));
+  }
+
+  /** The bytes of UTF-8 that one token adds to a text; a character may be spread over several tokens. Empty for an id that the vocabulary lacks. */
+  bytesOf(id: number): Buffer {
+    this.tokenOf ??= new Map([...this.inner.get_vocab()].map(([token, id]) => [id, token]));
+    const token = this.tokenOf.get(id);
+    if (token === undefined) return Buffer.alloc(0);
+    const isByteLevel = JSON.stringify(this.files.tokenizerJson.decoder ?? this.files.tokenizerJson.pre_tokenizer ?? null).includes('"ByteLevel"');
+    const bytes = [...token].map((character) => BYTE_OF.get(character) ?? -1);
+    if (isByteLevel && !bytes.includes(-1)) return Buffer.from(bytes);
+    const single = /^<0x([0-9A-Fa-f]{2})>$/.exec(token);
+    if (single) return Buffer.from(single[1]!, "hex");
+    // A token alone may lose the space before it: it is decoded behind others, whose text is then taken away.
+    const before = this.encode("abcdef");
+    return Buffer.from(this.decode([...before, id]).slice(this.decode(before).length), "utf8");
   }
 
   /**
@@ -141,3 +157,5 @@ function byteLevelAlphabet(): string[] {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));
 }
+
+const BYTE_OF: ReadonlyMap<string, number> = new Map(byteLevelAlphabet().map((character, byte) => [character, byte]));

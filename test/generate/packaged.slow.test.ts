@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { generate } from "../../src/generate/generate";
 import { disposeGeneration } from "../../src/generate/session";
+import type { GenerateOptions } from "../../src/generate/options";
 import { generateText } from "../../src/generate/text";
 import { PACKAGED_MODEL } from "../../src/hub/cache";
 import { loadModel, type LoadedModel } from "../../src/model/load";
@@ -45,3 +46,40 @@ test("generateText renders the chat as transformers does and gives the same answ
   assert.deepEqual(answers, loaded.tokenizer.batchDecode(figures.sequences, { skipSpecialTokens: true }));
   assert.deepEqual(pieces, answers);
 });
+
+interface Cases {
+  cases: {
+    name: string;
+    prompts: number[][];
+    /** As transformers names them. */
+    options: Record<string, unknown>;
+    sequences: number[][];
+    sequences_scores?: number[];
+    smallest_gaps?: number[];
+  }[];
+}
+
+/** Made by make_generate.py; the file names the versions. */
+const { cases } = JSON.parse(readFileSync(join(__dirname, "..", "fixtures", "generate.json"), "utf8")) as Cases;
+
+/** Two candidates whose scores differ by less are a tie: either may come first. */
+const TIE = 1e-4;
+
+const inCamelCase = (options: Record<string, unknown>): GenerateOptions => Object.fromEntries(Object.entries(options).map(([name, value]) => [name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()), value]));
+
+for (const { name, prompts, options, sequences: theirs, sequences_scores: theirScores, smallest_gaps: gaps } of cases) {
+  test(`as transformers generates it, token for token: ${name}`, async (t) => {
+    const { sequences, sequencesScores } = await generate(loaded.model, prompts, { ...inCamelCase(options), tokenizer: loaded.tokenizer });
+    assert.equal(sequences.length, theirs.length);
+    let ties = 0;
+    sequences.forEach((tokens, i) => {
+      // Float32 sums of up to some thirty log-probabilities in another order; scores lie near 1, or near 50 without a length penalty.
+      if (theirScores) assert.ok(Math.abs(sequencesScores![i]! - theirScores[i]!) < TIE * Math.max(1, Math.abs(theirScores[i]!)), `score ${sequencesScores![i]}, transformers' ${theirScores[i]}`);
+      if (tokens.join() === theirs[i]!.join()) return;
+      const gap = theirScores ? Math.abs(sequencesScores![i]! - theirScores[i]!) : gaps![i]!;
+      assert.ok(gap < TIE, `sequence ${i} differs: ${tokens} for ${theirs[i]}`);
+      ties++;
+    });
+    if (ties > 0) t.diagnostic(`${ties} of ${theirs.length} sequences differ by ties`);
+  });
+}

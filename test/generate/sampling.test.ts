@@ -3,9 +3,10 @@ import { after, before, test } from "node:test";
 import { tf } from "../../src/engine/backend";
 import { generate } from "../../src/generate/generate";
 import type { GenerateOptions } from "../../src/generate/options";
-import { NOT_COVERED, nextToken } from "../../src/generate/sampling";
+import { NOT_COVERED, kindOf, nextToken } from "../../src/generate/sampling";
 import { GenerationSession, disposeGeneration } from "../../src/generate/session";
 import type { LlamaForCausalLM } from "../../src/model/llama";
+import { chiSquare } from "./chiSquare";
 import { nextLogits, randomPrompts, tinyModel } from "./tinyModel";
 
 let model: LlamaForCausalLM;
@@ -18,15 +19,17 @@ after(async () => {
   model.dispose();
 });
 
-/** softmax(logits / temperature), cut as transformers' TopKLogitsWarper and TopPLogitsWarper do, in float64. */
-function probabilities(logits: ArrayLike<number>, { temperature = 1, topK = 0, topP = 1 }: Partial<GenerateOptions>): number[] {
+/** softmax(logits / temperature), penalised before for the prompt's tokens and cut as transformers' TopK-, TopP- and MinPLogitsWarper do, in float64. */
+function probabilities(logits: ArrayLike<number>, { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 }: Partial<GenerateOptions>): number[] {
   const softmax = (x: number[]): number[] => {
     const most = Math.max(...x);
     const e = x.map((value) => Math.exp(value - most));
     const total = e.reduce((sum, value) => sum + value, 0);
     return e.map((value) => value / total);
   };
-  let x = Array.from(logits, (value) => value / temperature);
+  const met = new Set(prompt);
+  const penalised = Array.from(logits, (value, token) => (!met.has(token) ? value : value < 0 ? value * repetitionPenalty : value / repetitionPenalty));
+  let x = penalised.map((value) => value / temperature);
   if (topK > 0) {
     const kth = [...x].sort((a, b) => b - a)[topK - 1]!;
     x = x.map((value) => (value < kth ? -Infinity : value));
@@ -39,23 +42,9 @@ function probabilities(logits: ArrayLike<number>, { temperature = 1, topK = 0, t
     sum += p[token]!;
     if (sum <= 1 - topP) x[token] = -Infinity;
   }
-  return softmax(x);
-}
-
-/** χ² of counts against probabilities, rare tokens taken as one cell, and its critical value at 1e-4 (Wilson & Hilferty 1931). */
-function chiSquare(counts: readonly number[], p: readonly number[]): { value: number; critical: number } {
-  const n = counts.reduce((sum, count) => sum + count, 0);
-  const cells: [observed: number, expected: number][] = [];
-  const rare: [number, number] = [0, 0];
-  p.forEach((probability, token) => {
-    if (probability === 0) assert.equal(counts[token], 0, `token ${token} has probability 0 and was drawn`);
-    if (probability * n >= 5) cells.push([counts[token]!, probability * n]);
-    else rare[0] += counts[token]!, (rare[1] += probability * n);
-  });
-  if (rare[1] > 0) cells.push(rare);
-  const value = cells.reduce((sum, [observed, expected]) => sum + (observed - expected) ** 2 / expected, 0);
-  const df = Math.max(1, cells.length - 1);
-  return { value, critical: df * (1 - 2 / (9 * df) + 3.719 * Math.sqrt(2 / (9 * df))) ** 3 };
+  const cut = softmax(x);
+  const least = minP * Math.max(...cut);
+  return softmax(x.map((value, token) => (cut[token]! < least ? -Infinity : value)));
 }
 
 async function drawnCounts(options: Partial<GenerateOptions>): Promise<number[]> {
@@ -70,6 +59,8 @@ async function drawnCounts(options: Partial<GenerateOptions>): Promise<number[]>
 const settings: Partial<GenerateOptions>[] = [
   { temperature: 1 }, { temperature: 0.5 }, { temperature: 1.7 }, { topK: 1 }, { topK: 6 }, { temperature: 1.4, topK: 12 },
   { topP: 0.5 }, { topP: 0.9 }, { temperature: 0.7, topP: 0.95 }, { temperature: 1.3, topK: 10, topP: 0.8 },
+  { minP: 0.1 }, { temperature: 1.8, minP: 0.3 }, { minP: 1 }, { topK: 12, minP: 0.05 }, { temperature: 1.5, topK: 20, topP: 0.9, minP: 0.1 }, { topP: 0.7, minP: 0.2 },
+  { repetitionPenalty: 1.5, temperature: 1.3 }, { repetitionPenalty: 1.3, temperature: 0.8, topP: 0.9 }, { repetitionPenalty: 0.6, topK: 15, minP: 0.02 },
 ];
 for (const options of settings) {
   test(`first tokens are drawn from the distribution of a full pass: ${JSON.stringify(options)}`, async () => {
@@ -117,9 +108,10 @@ test("top-p over more tokens than are sorted at first says so, and the session s
   const rows = 256;
   const logits = tf.tidy(() => tf.tile(tf.tensor2d(flat, [1, 3000]), [rows, 1]) as ReturnType<typeof tf.tensor2d>);
   const seeds = Int32Array.from({ length: 2 * rows }, (_, i) => i);
-  const few = tf.tidy(() => nextToken(logits, tf.tensor2d(seeds, [rows, 2], "int32"), tf.scalar(1), null, tf.scalar(0.9), 1024).dataSync());
+  const sampling = { temperature: 1, topK: null, topP: 0.9, minP: null, minTokensToKeep: 1 };
+  const few = tf.tidy(() => nextToken(logits, tf.tensor2d(seeds, [rows, 2], "int32"), kindOf(sampling), { temperature: tf.scalar(1), topP: tf.scalar(0.9), logMinP: tf.scalar(0) }, 1024).dataSync());
   assert.ok(few.every((token) => token === NOT_COVERED));
-  const tokens = await session.choose(logits, { temperature: 1, topK: null, topP: 0.9 }, seeds);
+  const tokens = await session.chooser.choose(logits, { sampling, processing: { repetitionPenalty: null, noRepeatNgramSize: null }, eosTokenIds: [] }, null, seeds);
   const p = probabilities(flat, { topP: 0.9 });
   const counts = new Array<number>(6).fill(0);
   for (const token of tokens) {
