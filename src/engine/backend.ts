@@ -90,17 +90,26 @@ tf.registerKernel({
   },
 });
 
+/** Puts another kernel in the place of tfjs-node's. @param kernel gets the stock one too */
+function replaceKernel(kernelName: string, kernel: (call: Parameters<tfjs.KernelFunc>[0], stock: tfjs.KernelFunc) => ReturnType<tfjs.KernelFunc>): void {
+  const { kernelFunc: stock } = tf.getKernel(kernelName, "tensorflow")!;
+  tf.unregisterKernel(kernelName, "tensorflow");
+  tf.registerKernel({ kernelName, backendName: "tensorflow", kernelFunc: (call) => kernel(call, stock) });
+}
+
 // The stock kernel lets the result share its input's data. A variable that is written in place must not change its copies with it.
-const { kernelFunc: shareData } = tf.getKernel("Identity", "tensorflow")!;
-tf.unregisterKernel("Identity", "tensorflow");
-tf.registerKernel({
-  kernelName: "Identity",
-  backendName: "tensorflow",
-  kernelFunc: (call) => {
-    const { x } = call.inputs as { x: Tensor };
-    if (internals.tensorMap.get(x.dataId).values || !binding.isResource(idOf(x))) return shareData(call);
-    return tensorFrom(binding.valueOf(idOf(x)));
-  },
+replaceKernel("Identity", (call, stock) => {
+  const { x } = call.inputs as { x: Tensor };
+  if (internals.tensorMap.get(x.dataId).values || !binding.isResource(idOf(x))) return stock(call);
+  return tensorFrom(binding.valueOf(idOf(x)));
+});
+
+// A trace knows which reshapes undo each other.
+replaceKernel("Reshape", (call, stock) => {
+  const { x } = call.inputs as { x: Tensor };
+  if (!binding.recorder || x.shape.some((size) => size < 0)) return stock(call);
+  const shape = tf.util.inferFromImplicitShape((call.attrs as unknown as { shape: number[] }).shape, x.size);
+  return tensorFrom(binding.adoptSymbol(binding.recorder.reshape(binding.symbolOf(idOf(x)), shape)));
 });
 
 /** An attribute that names a data type. */

@@ -21,6 +21,19 @@ export interface GraphOutput {
   recorder: Recorder;
   /** For a float32 view of a bfloat16 product: the product itself, so that a cast back costs nothing. */
   narrow?: GraphOutput;
+  /** For a value in another shape: the value as it was computed. */
+  origin?: GraphOutput;
+}
+
+/** A value whose node is made when something uses it: half of all casts and reshapes are only ever undone. */
+function deferred(make: () => Pointer, value: Omit<GraphOutput, "op">): GraphOutput {
+  let op: Pointer | null = null;
+  return {
+    ...value,
+    get op() {
+      return (op ??= make());
+    },
+  };
 }
 
 /** A value from outside the trace: a placeholder, and the function that gives the handle at each call. */
@@ -42,9 +55,11 @@ export interface Part {
   users: number;
 }
 
+const SHARED_CONSTANT = 64;
+
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
 /** Ops that only move values: what is exact in bfloat16 before them is exact after them. */
-const MOVES = new Set(["Reshape", "Transpose", "Slice", "GatherV2"]);
+const MOVES = new Set(["Transpose", "Slice", "GatherV2"]);
 /** Under which names an op declares the type of what it multiplies or moves. */
 const VALUE_TYPES = new Set(["T", "Tparams"]);
 
@@ -62,6 +77,7 @@ export class Recorder {
   private readonly finished = new Set<Pointer>();
   readonly variables = new VariableOrder(this);
   private readonly casts = new Map<string, GraphOutput>();
+  private readonly constants = new Map<string, GraphOutput>();
 
   /** The parts that the graph calls. */
   readonly parts = new Set<Part>();
@@ -123,7 +139,17 @@ export class Recorder {
     return output;
   }
 
+  /** Small constants, sizes and axes mostly, are one node for each value. */
   constant(shape: readonly number[], dtype: number, values: HostValues): GraphOutput {
+    const key = ArrayBuffer.isView(values) && values.length <= SHARED_CONSTANT ? `${dtype} [${shape}] ${values}` : null;
+    const known = key === null ? undefined : this.constants.get(key);
+    if (known) return known;
+    const made = this.newConstant(shape, dtype, values);
+    if (key !== null) this.constants.set(key, made);
+    return made;
+  }
+
+  private newConstant(shape: readonly number[], dtype: number, values: HostValues): GraphOutput {
     const tensor = newHostTensor(shape, dtype, values);
     try {
       const op = this.node("Const", [
@@ -156,6 +182,7 @@ export class Recorder {
   cast(x: GraphOutput, dtype: number): GraphOutput {
     if (x.dtype === dtype) return x;
     if (x.narrow?.dtype === dtype) return x.narrow;
+    if (x.origin) return this.reshape(this.cast(x.origin, dtype), x.shape!);
     const key = castKey(x, dtype);
     let result = this.casts.get(key);
     if (!result) {
@@ -180,7 +207,7 @@ export class Recorder {
       { name: "SrcT", type: ATTR.TYPE, value: TF.BFLOAT16 },
       { name: "DstT", type: ATTR.TYPE, value: TF.FLOAT },
       { name: "Truncate", type: ATTR.BOOL, value: false },
-    ], [this.cast(x, TF.BFLOAT16)], [after.op]);
+    ], [this.cast(x, TF.BFLOAT16)], [(after.narrow ?? after).op]);
     return { op, index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this };
   }
 
@@ -191,7 +218,19 @@ export class Recorder {
 
   /** A float32 view of a bfloat16 value. */
   widened(x: GraphOutput): GraphOutput {
-    return x.dtype === TF.BFLOAT16 ? { ...this.cast(x, TF.FLOAT), narrow: x } : x;
+    return x.dtype === TF.BFLOAT16 ? deferred(() => this.cast(x, TF.FLOAT).op, { index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this, narrow: x }) : x;
+  }
+
+  /** The same values in another shape. */
+  reshape(x: GraphOutput, shape: number[]): GraphOutput {
+    if (x.narrow) return this.widened(this.reshape(x.narrow, shape));
+    const origin = x.origin ?? x;
+    if (origin.shape?.length === shape.length && shape.every((size, axis) => size === origin.shape![axis])) return origin;
+    const make = (): Pointer => this.node("Reshape", [
+      { name: "T", type: ATTR.TYPE, value: x.dtype },
+      { name: "Tshape", type: ATTR.TYPE, value: TF.INT32 },
+    ], [origin, this.constant([shape.length], TF.INT32, Int32Array.from(shape))]);
+    return deferred(make, { index: 0, shape, dtype: x.dtype, recorder: this, origin });
   }
 
   /** A call of a function that XLA compiles. */
@@ -221,9 +260,9 @@ export class Recorder {
   sequence(x: GraphOutput, after: GraphOutput): GraphOutput {
     const narrow = this.precision === "bfloat16" && x.dtype === TF.FLOAT;
     const operand = narrow ? this.cast(x, TF.BFLOAT16) : x;
-    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: operand.dtype }], [operand], [after.op]);
+    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: operand.dtype }], [operand], [(after.narrow ?? after).op]);
     const ordered: GraphOutput = { op, index: 0, shape: x.shape, dtype: operand.dtype, recorder: this };
-    return narrow ? { ...this.cast(ordered, TF.FLOAT), narrow: ordered } : ordered;
+    return narrow ? this.widened(ordered) : ordered;
   }
 
   /** Records an op as tfjs's kernels call it: a flat list of inputs, attributes that the op may not know. */
