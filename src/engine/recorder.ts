@@ -1,4 +1,4 @@
-import { c, cString, check, status, type Pointer } from "./capi";
+import { c, cString, check, passingString, status, type Pointer } from "./capi";
 import type { Context } from "./context";
 import { ATTR, int64s, TF } from "./dtypes";
 import type { Attribute } from "./eager";
@@ -93,7 +93,7 @@ export class Recorder {
 
   /** Adds a node and returns its operation. Inputs that an op takes as one list are given as an array. */
   node(name: string, attributes: readonly Attribute[], inputs: readonly (GraphOutput | GraphOutput[])[], control: readonly Pointer[] = []): Pointer {
-    const description = c.TF_NewOperation(this.graph, cString(name), cString(`${name}_${this.nodes.length}`));
+    const description = c.TF_NewOperation(this.graph, cString(name), passingString(`${name}_${this.nodes.length}`));
     for (const input of inputs) {
       if (Array.isArray(input)) c.TF_AddInputList(description, packOutputs(input), input.length);
       else c.TF_AddInput(description, { op: input.op, index: input.index });

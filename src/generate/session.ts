@@ -1,5 +1,6 @@
 import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { LlamaForCausalLM } from "../model/llama";
 import { KeyValueCache } from "./cache";
@@ -78,7 +79,7 @@ export class GenerationSession {
     if (!chooser) {
       chooser = jit(
         (logits, seeds, temperature, topP) => (sampling ? nextToken(logits, seeds, temperature, sampling.topK, sampling.topP === null ? null : topP, candidates) : likeliest(logits)),
-        { name: "next_token" },
+        { name: "next_token", expectedTraces: BUCKETED },
       );
       this.choosers.set(key, chooser);
     }

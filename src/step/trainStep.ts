@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Tensor1D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource, type, updateVariables } from "../engine/backend";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { TrainingArguments } from "./arguments";
 import { AdamW, clipFactor, globalNorm } from "./optimizer";
@@ -38,12 +39,12 @@ export class TrainStep {
     this.whole = jit((coefficients: Tensor, ...tensors: Tensor[]) => {
       const { values, gradients } = this.lossAndGradients(tensors);
       return tf.concat([this.update(gradients, coefficients as Tensor1D), values]);
-    }, { precision, name: "train_step" });
+    }, { precision, name: "train_step", expectedTraces: BUCKETED });
     this.add = jit((...tensors: Tensor[]) => {
       const { values, gradients } = this.lossAndGradients(tensors);
       gradients.forEach((gradient, i) => updateVariables("AssignAddVariableOp", { dtype: type("float32") }, [this.sums![i]!], [gradient]));
       return values;
-    }, { precision, name: "accumulate_gradients" });
+    }, { precision, name: "accumulate_gradients", expectedTraces: BUCKETED });
     this.applySum = jit((coefficients: Tensor, count: Tensor) => {
       const norm = this.update(this.sums!.map((sum) => tf.div(sum, count)), coefficients as Tensor1D);
       for (const sum of this.sums!) updateVariables("AssignSubVariableOp", { dtype: type("float32") }, [sum], [sum], [norm]);
