@@ -213,7 +213,9 @@ export class Recorder {
 
   /** The bfloat16 copy of a value, where there is one, or the value. */
   smallest(x: GraphOutput): GraphOutput {
-    return x.narrow ?? this.casts.get(castKey(x, TF.BFLOAT16)) ?? x;
+    if (x.narrow) return x.narrow;
+    const copy = this.casts.get(castKey(x.origin ?? x, TF.BFLOAT16));
+    return copy ? this.reshape(copy, x.shape!) : x;
   }
 
   /** A float32 view of a bfloat16 value. */
