@@ -174,6 +174,7 @@ export function toResource<T extends Tensor>(variable: T): T {
 const stockInputIds = internals.getInputTensorIds;
 internals.getInputTensorIds = function (this: BackendInternals, tensors: TensorInfo[]): number[] {
   if (tensors.some(({ dataId }) => ofFinishedTraces.has(dataId))) throw new TraceError(FOREIGN_TRACE);
+  for (const { dataId } of tensors) binding.recorder?.given.add(dataId);
   return stockInputIds.call(this, tensors);
 };
 const tensorPrototype = tf.Tensor.prototype as unknown as { throwIfDisposed(this: Tensor): void };

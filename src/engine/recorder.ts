@@ -69,6 +69,8 @@ export class Recorder {
   readonly parameters: GraphOutput[] = [];
   readonly captures: Capture[] = [];
   readonly effects: Pointer[] = [];
+  /** The data of every tensor that an op of the trace was given. */
+  readonly given = new WeakSet<object>();
   /** Values from outside that already have a place in this trace, by their entry. */
   readonly external = new WeakMap<object, GraphOutput>();
   /** Every node in order, with what it takes. */
