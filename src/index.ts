@@ -1,10 +1,13 @@
 export { tf } from "./engine/backend";
+export { batchBucket, promptBucket, roundUp } from "./engine/buckets";
 export { display, clearOutput, steps, stopSignal, tick, StopError, type MimeBundle } from "./engine/host";
 export { engineInfo, engineMemory, type EngineInfo } from "./engine/info";
-export { jit, type JitFunction, type JitOptions } from "./engine/jit";
+export { jit, type JitFunction, type JitOptions, type TraceInfo } from "./engine/jit";
+export { engineFunctions, type NativeCounts } from "./engine/nativeCounts";
 export { bfloat16Support, type Bfloat16Support } from "./engine/precision";
 export type { Precision } from "./engine/recorder";
 export { RandomSource } from "./engine/random";
+export { dropout, multinomial, statelessGamma, statelessNormal, statelessTruncatedNormal, statelessUniform, statelessUniformInt, type Seed } from "./engine/stateless";
 
 export { PACKAGED_MODEL, cacheDir } from "./hub/cache";
 export type { HfConfig } from "./hub/config";

@@ -1,4 +1,4 @@
-import type { DataId, Tensor, TensorInfo, Variable, backend_util } from "@tensorflow/tfjs";
+import type { DataId, KernelFunc, Tensor, TensorInfo, Variable, backend_util } from "@tensorflow/tfjs";
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding";
 import { attributesOf, type, type RawAttributes } from "./attributes";
 import { Binding } from "./binding";
@@ -67,17 +67,26 @@ export function tensorFrom(metadata: TensorMetadata): Tensor {
   return internals.createOutputTensor(metadata);
 }
 
+/** Puts another kernel in the place of tfjs-node's. @param kernel gets the stock one too */
+function replaceKernel(kernelName: string, kernel: (call: Parameters<KernelFunc>[0], stock: KernelFunc) => ReturnType<KernelFunc>): void {
+  const { kernelFunc: stock } = tf.getKernel(kernelName, "tensorflow")!;
+  tf.unregisterKernel(kernelName, "tensorflow");
+  tf.registerKernel({ kernelName, backendName: "tensorflow", kernelFunc: (call) => kernel(call, stock) });
+}
+
 // The stock kernel lets the result share its input's data. A variable that is written in place must not change its copies with it.
-const { kernelFunc: shareData } = tf.getKernel("Identity", "tensorflow")!;
-tf.unregisterKernel("Identity", "tensorflow");
-tf.registerKernel({
-  kernelName: "Identity",
-  backendName: "tensorflow",
-  kernelFunc: (call) => {
-    const { x } = call.inputs as { x: Tensor };
-    if (internals.tensorMap.get(x.dataId).values || !binding.isResource(idOf(x))) return shareData(call);
-    return tensorFrom(binding.valueOf(idOf(x)));
-  },
+replaceKernel("Identity", (call, stock) => {
+  const { x } = call.inputs as { x: Tensor };
+  if (internals.tensorMap.get(x.dataId).values || !binding.isResource(idOf(x))) return stock(call);
+  return tensorFrom(binding.valueOf(idOf(x)));
+});
+
+// A trace knows which reshapes undo each other.
+replaceKernel("Reshape", (call, stock) => {
+  const { x } = call.inputs as { x: Tensor };
+  if (!binding.recorder || x.shape.some((size) => size < 0)) return stock(call);
+  const shape = tf.util.inferFromImplicitShape((call.attrs as unknown as { shape: number[] }).shape, x.size);
+  return tensorFrom(binding.adoptSymbol(binding.recorder.reshape(binding.symbolOf(idOf(x)), shape)));
 });
 
 /** Runs or records a TensorFlow op by its own name, outside of tfjs's tape: use it inside tf.customGrad. */
@@ -141,6 +150,7 @@ internals.createOutputTensor = function (this: BackendInternals, metadata: Tenso
 const stockInputIds = internals.getInputTensorIds;
 internals.getInputTensorIds = function (this: BackendInternals, tensors: TensorInfo[]): number[] {
   if (tensors.some(({ dataId }) => ofFinishedTraces.has(dataId))) throw new TraceError(FOREIGN_TRACE);
+  for (const { dataId } of tensors) binding.recorder?.given.add(dataId);
   return stockInputIds.call(this, tensors);
 };
 const tensorPrototype = tf.Tensor.prototype as unknown as { throwIfDisposed(this: Tensor): void };

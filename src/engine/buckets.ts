@@ -3,6 +3,9 @@
  * its computation; these few functions are where the library decides between the two.
  */
 
+/** For jit's `expectedTraces`: the sizes come from here, and as many as there are is as few as pays. */
+export const BUCKETED = Infinity;
+
 /** The least multiple that holds the value. */
 export const roundUp = (value: number, multiple: number): number => Math.ceil(value / multiple) * multiple;
 

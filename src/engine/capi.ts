@@ -100,6 +100,19 @@ export function cString(text: string): Pointer {
   return address;
 }
 
+const SCRATCH_BYTES = 256;
+const scratch = koffi.alloc("char", SCRATCH_BYTES);
+const scratchAddress = Number(koffi.address(scratch));
+const scratchBytes = nativeView(scratchAddress, SCRATCH_BYTES);
+
+/** Address of a short ASCII text, good until the next call: for names that TensorFlow copies and that come once. */
+export function passingString(text: string): Pointer {
+  if (text.length >= SCRATCH_BYTES) return cString(text);
+  for (let i = 0; i < text.length; i++) scratchBytes[i] = text.charCodeAt(i);
+  scratchBytes[text.length] = 0;
+  return scratchAddress;
+}
+
 /** The status that synchronous calls share; asynchronous ones bring their own. */
 export const status: Pointer = c.TF_NewStatus();
 

@@ -20,6 +20,8 @@ export class Context {
   readonly threads: { intraOp: number; interOp: number };
   private readonly immediate: Pointer;
   private readonly background: Pointer;
+  /** For parts of functions to be compiled before the first call needs them; made with the first. */
+  private compiler: Pointer | null = null;
   private backgroundBusy = false;
   private readonly definitions = new Map<string, OpDefinition>();
   private readonly emptyGraph: Pointer;
@@ -65,6 +67,28 @@ export class Context {
     } finally {
       c.TFE_ContextSetExecutorForThread(this.handle, this.immediate);
     }
+  }
+
+  /** Runs `enqueue` with an executor in place that works beside all others; nobody waits for what it queues but `settleCompiler`. */
+  inCompiler(enqueue: () => void): void {
+    if (this.compiler === null) {
+      this.compiler = c.TFE_NewExecutor(true, true, 0);
+      // A compiler at work does not survive the end of the process under it.
+      process.once("exit", () => this.settleCompiler());
+    }
+    c.TFE_ContextSetExecutorForThread(this.handle, this.compiler);
+    try {
+      enqueue();
+    } finally {
+      c.TFE_ContextSetExecutorForThread(this.handle, this.immediate);
+    }
+  }
+
+  /** Waits for what `inCompiler` queued. A failure is that of the call that needs the part. */
+  settleCompiler(): void {
+    if (this.compiler === null) return;
+    c.TFE_ExecutorWaitForAllPendingNodes(this.compiler, status);
+    if (c.TF_GetCode(status) !== 0) c.TFE_ExecutorClearError(this.compiler);
   }
 
   /** Whether calls may still be queued or running: nobody has waited for them. */

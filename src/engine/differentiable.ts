@@ -31,8 +31,15 @@ interface Passes {
   variables: Variable[];
 }
 
-const symbolOf = (tensor: Tensor): GraphOutput => binding.symbolOf(idOf(tensor));
 const isFloat = (tensor: Tensor): boolean => tensor.dtype === "float32";
+
+/** What stands for the tensors in the graph, each with its node in the pass that goes on now. */
+function settled(tensors: readonly Tensor[]): GraphOutput[] {
+  return tensors.map((tensor) => {
+    const symbol = binding.symbolOf(idOf(tensor));
+    return { ...symbol, op: symbol.op };
+  });
+}
 
 /**
  * Records both passes; to be called inside a trace.
@@ -44,7 +51,7 @@ export function recordPasses(recorder: Recorder, parameters: readonly Tensor[], 
   const passes: Passes = { results: [], nodes: 0, effects: 0, dys: [], gradients: null, variables: [] };
   const forward = (): Tensor => {
     const tensors = run();
-    passes.results = tensors.map(symbolOf);
+    passes.results = settled(tensors);
     passes.nodes = recorder.split();
     passes.effects = recorder.effects.length;
     // The gradient of Σ y · dy is what the tape asks of y.
@@ -66,7 +73,7 @@ export function recordPasses(recorder: Recorder, parameters: readonly Tensor[], 
   const ofVariables = found.slice(count).filter(({ gradient }) => gradient !== undefined);
   passes.variables = ofVariables.map(({ input }) => input as Variable);
   // The tape may come by an argument that the results do not depend on.
-  passes.gradients = [...found.slice(0, count), ...ofVariables].map(({ input, gradient }) => symbolOf(gradient ?? tf.zeros(input.shape)));
+  passes.gradients = settled([...found.slice(0, count), ...ofVariables].map(({ input, gradient }) => gradient ?? tf.zeros(input.shape)));
   return passes;
 }
 

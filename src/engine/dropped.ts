@@ -9,10 +9,14 @@ const waiting: Held[] = [];
 
 const registry = new FinalizationRegistry<Held>((held) => {
   waiting.push(held);
-  // Not while a call computes: to free waits for it. The next function that is dropped tries again.
-  if (binding.recorder || binding.context.isBusy) return;
-  for (const one of waiting.splice(0)) one.free();
+  // While calls may still compute, to free would wait for them: the next trace does, which takes its time anyway.
+  if (!binding.recorder && !binding.context.isBusy) freeDropped();
 });
+
+/** Frees what is known to be out of reach. */
+export function freeDropped(): void {
+  for (const one of waiting.splice(0)) one.free();
+}
 
 /**
  * Has `held.free()` run some time after the program can no longer reach `owner`. A safety net: who is done with

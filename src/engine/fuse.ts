@@ -32,7 +32,7 @@ export function fuse(name: string, inputs: readonly Tensor[], fn: (...inputs: Te
   const symbols = inputs.map((input) => recorder.smallest(binding.symbolOf(idOf(input))));
   const narrow = operands ? recorder.narrowDtype : null;
   const key = `${name} ${symbols.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ")} ${narrow}`;
-  const part = partFor(key, name, (functionName) => record(name, functionName, symbols, fn, narrow));
+  const part = partFor(key, name, symbols, (functionName) => record(name, functionName, symbols, fn, narrow));
   return recorder.callPart(part, symbols).map((output) => tensorFrom(binding.adoptSymbol(recorder.widened(output))));
 }
 

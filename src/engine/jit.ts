@@ -75,7 +75,8 @@ let functionCount = 0;
  * Inside the function use tf ops only: JavaScript runs while tracing and not again, and a tensor from outside that is no
  * `tf.variable` keeps the value it has then. Variables are read and written in place, in program order. tfjs's random
  * functions draw anew at each call, see `seed`. Inside another `jit` function the ops become part of it, without options
- * of their own.
+ * of their own. Under a gradient tape the gradient with respect to arguments and variables is traced with the function;
+ * for a gradient of a gradient the ops run one by one.
  *
  * @throws TraceError when the function reads a traced value; TypeError for an argument that is not a tensor.
  */

@@ -1,4 +1,4 @@
-import { c, cString, check, status, type Pointer } from "./capi";
+import { c, cString, check, passingString, status, type Pointer } from "./capi";
 import type { Context } from "./context";
 import { ATTR, int64s, isNarrow, TF } from "./dtypes";
 import type { Attribute } from "./eager";
@@ -24,6 +24,19 @@ export interface GraphOutput {
   recorder: Recorder;
   /** For a float32 view of a narrow product: the product itself, so that a cast back costs nothing. */
   narrow?: GraphOutput;
+  /** For a value in another shape: the value as it was computed. */
+  origin?: GraphOutput;
+}
+
+/** A value whose node is made when something uses it: half of all casts and reshapes are only ever undone. */
+function deferred(make: () => Pointer, value: Omit<GraphOutput, "op">): GraphOutput {
+  let op: Pointer | null = null;
+  return {
+    ...value,
+    get op() {
+      return (op ??= make());
+    },
+  };
 }
 
 /** A value from outside the trace: a placeholder, and the function that gives the handle at each call. */
@@ -45,9 +58,11 @@ export interface Part {
   users: number;
 }
 
+const SHARED_CONSTANT = 64;
+
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
 /** Ops that only move values: what is exact in a narrow type before them is exact after them. */
-const MOVES = new Set(["Reshape", "Transpose", "Slice", "GatherV2"]);
+const MOVES = new Set(["Transpose", "Slice", "GatherV2"]);
 /** Under which names an op declares the type of what it multiplies or moves. */
 const VALUE_TYPES = new Set(["T", "Tparams"]);
 
@@ -57,6 +72,8 @@ export class Recorder {
   readonly parameters: GraphOutput[] = [];
   readonly captures: Capture[] = [];
   readonly effects: Pointer[] = [];
+  /** The data of every tensor that an op of the trace was given. */
+  readonly given = new WeakSet<object>();
   /** Values from outside that already have a place in this trace, by their entry. */
   readonly external = new WeakMap<object, GraphOutput>();
   /** Every node in order, with what it takes. */
@@ -67,6 +84,7 @@ export class Recorder {
   /** What the operands of matrix products are cast to; null for float32. */
   readonly narrowDtype: number | null;
   private readonly casts = new Map<string, GraphOutput>();
+  private readonly constants = new Map<string, GraphOutput>();
 
   /** The parts that the graph calls. */
   readonly parts = new Set<Part>();
@@ -83,7 +101,7 @@ export class Recorder {
 
   /** Adds a node and returns its operation. Inputs that an op takes as one list are given as an array. */
   node(name: string, attributes: readonly Attribute[], inputs: readonly (GraphOutput | GraphOutput[])[], control: readonly Pointer[] = []): Pointer {
-    const description = c.TF_NewOperation(this.graph, cString(name), cString(`${name}_${this.nodes.length}`));
+    const description = c.TF_NewOperation(this.graph, cString(name), passingString(`${name}_${this.nodes.length}`));
     for (const input of inputs) {
       if (Array.isArray(input)) c.TF_AddInputList(description, packOutputs(input), input.length);
       else c.TF_AddInput(description, { op: input.op, index: input.index });
@@ -129,7 +147,17 @@ export class Recorder {
     return output;
   }
 
+  /** Small constants, sizes and axes mostly, are one node for each value. */
   constant(shape: readonly number[], dtype: number, values: HostValues): GraphOutput {
+    const key = ArrayBuffer.isView(values) && values.length <= SHARED_CONSTANT ? `${dtype} [${shape}] ${values}` : null;
+    const known = key === null ? undefined : this.constants.get(key);
+    if (known) return known;
+    const made = this.newConstant(shape, dtype, values);
+    if (key !== null) this.constants.set(key, made);
+    return made;
+  }
+
+  private newConstant(shape: readonly number[], dtype: number, values: HostValues): GraphOutput {
     const tensor = newHostTensor(shape, dtype, values);
     try {
       const op = this.node("Const", [
@@ -162,6 +190,7 @@ export class Recorder {
   cast(x: GraphOutput, dtype: number): GraphOutput {
     if (x.dtype === dtype) return x;
     if (x.narrow?.dtype === dtype) return x.narrow;
+    if (x.origin) return this.reshape(this.cast(x.origin, dtype), x.shape!);
     const key = castKey(x, dtype);
     let result = this.casts.get(key);
     if (!result) {
@@ -186,18 +215,32 @@ export class Recorder {
       { name: "SrcT", type: ATTR.TYPE, value: this.narrowDtype },
       { name: "DstT", type: ATTR.TYPE, value: TF.FLOAT },
       { name: "Truncate", type: ATTR.BOOL, value: false },
-    ], [this.cast(x, this.narrowDtype)], [after.op]);
+    ], [this.cast(x, this.narrowDtype)], [(after.narrow ?? after).op]);
     return { op, index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this };
   }
 
   /** The narrow copy of a value, where there is one, or the value. */
   smallest(x: GraphOutput): GraphOutput {
-    return x.narrow ?? (this.narrowDtype === null ? undefined : this.casts.get(castKey(x, this.narrowDtype))) ?? x;
+    if (x.narrow) return x.narrow;
+    const copy = this.narrowDtype === null ? undefined : this.casts.get(castKey(x.origin ?? x, this.narrowDtype));
+    return copy ? this.reshape(copy, x.shape!) : x;
   }
 
   /** A float32 view of a narrow value. */
   widened(x: GraphOutput): GraphOutput {
-    return isNarrow(x.dtype) ? { ...this.cast(x, TF.FLOAT), narrow: x } : x;
+    return isNarrow(x.dtype) ? deferred(() => this.cast(x, TF.FLOAT).op, { index: 0, shape: x.shape, dtype: TF.FLOAT, recorder: this, narrow: x }) : x;
+  }
+
+  /** The same values in another shape. */
+  reshape(x: GraphOutput, shape: number[]): GraphOutput {
+    if (x.narrow) return this.widened(this.reshape(x.narrow, shape));
+    const origin = x.origin ?? x;
+    if (origin.shape?.length === shape.length && shape.every((size, axis) => size === origin.shape![axis])) return origin;
+    const make = (): Pointer => this.node("Reshape", [
+      { name: "T", type: ATTR.TYPE, value: x.dtype },
+      { name: "Tshape", type: ATTR.TYPE, value: TF.INT32 },
+    ], [origin, this.constant([shape.length], TF.INT32, Int32Array.from(shape))]);
+    return deferred(make, { index: 0, shape, dtype: x.dtype, recorder: this, origin });
   }
 
   /** A call of a function that XLA compiles. */
@@ -230,7 +273,7 @@ export class Recorder {
 
   /** `x`, not before `after` is computed. */
   gate(x: GraphOutput, after: GraphOutput): GraphOutput {
-    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: x.dtype }], [x], [after.op]);
+    const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: x.dtype }], [x], [(after.narrow ?? after).op]);
     return { op, index: 0, shape: x.shape, dtype: x.dtype, recorder: this };
   }
 

@@ -2,6 +2,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import { binding, idOf, keepVariablesInPlace, tensorFrom, tf } from "./backend";
 import { finish, releaseCaptures, type NativeFunction } from "./compiled";
 import { finishPasses, recordPasses, type Differentiable } from "./differentiable";
+import { freeDropped } from "./dropped";
 import { dtypeNumber } from "./dtypes";
 import { freeUnusedParts } from "./parts";
 import { Recorder, type Precision } from "./recorder";
@@ -57,6 +58,7 @@ export function traceWithGradient(fn: Traceable, args: readonly Tensor[], option
 }
 
 function record<F>({ name, precision, xla }: TraceOptions, draws: Draws, make: (recorder: Recorder, name: string) => { result: JitResult; compiled: F }): Traced<F> {
+  freeDropped();
   keepVariablesInPlace();
   const recorder = new Recorder(binding.context, precision ?? "float32", !xla);
   openStream(recorder, draws);

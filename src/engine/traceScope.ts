@@ -1,10 +1,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { binding, isTraced, tf } from "./backend";
 import type { Recorder } from "./recorder";
-import { TraceError, VARIABLE_IN_TRACE } from "./traceError";
-
-/** What of tfjs's engine a trace takes over and gives back. */
-const TAPE = ["gradientDepth", "kernelDepth", "activeTape"] as const;
+import { ON_OUTER_TAPE, TraceError, VARIABLE_IN_TRACE } from "./traceError";
 
 /**
  * Runs `body` with every op going to `recorder`, in a tfjs scope of its own and without the gradient tape of the
@@ -14,7 +11,8 @@ const TAPE = ["gradientDepth", "kernelDepth", "activeTape"] as const;
 export function inTrace<T>(recorder: Recorder, body: () => T): T {
   const engine = tf.engine();
   const { state } = engine;
-  const outer = { recorder: binding.recorder, keep: engine.keep, scopes: state.scopeStack.length, tape: TAPE.map((name) => state[name]) };
+  const outer = { recorder: binding.recorder, keep: engine.keep, scopes: state.scopeStack.length, tape: isTapeOn() ? state.activeTape : [] };
+  const { gradientDepth, kernelDepth, activeTape } = state;
   const variables = new Set(Object.keys(state.registeredVariables));
   const kept: Tensor[] = [];
   binding.recorder = recorder;
@@ -28,16 +26,22 @@ export function inTrace<T>(recorder: Recorder, body: () => T): T {
   try {
     const result = body();
     if (disposeNewVariables(variables)) throw new TraceError(VARIABLE_IN_TRACE);
+    if (outer.tape.some((node) => node.outputs.some(({ dataId }) => recorder.given.has(dataId)))) throw new TraceError(ON_OUTER_TAPE);
     done = true;
     return result;
   } finally {
     if (!done) disposeNewVariables(variables);
     while (state.scopeStack.length > outer.scopes) engine.endScope();
     for (const tensor of kept) if (!tensor.isDisposed && (!done || isTraced(tensor))) tensor.dispose();
-    Object.assign(state, Object.fromEntries(TAPE.map((name, i) => [name, outer.tape[i]])));
+    Object.assign(state, { gradientDepth, kernelDepth, activeTape });
     engine.keep = outer.keep;
     binding.recorder = outer.recorder;
   }
+}
+
+function isTapeOn(): boolean {
+  const { gradientDepth, kernelDepth } = tf.engine().state;
+  return gradientDepth > 0 && kernelDepth === 0;
 }
 
 /** Disposes the variables that are not in `before`. Returns whether there were any. */

@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import { advanceBeams, extendHistory, findCandidates, type CandidateKind } from "./beamStep";
 import type { Candidate, Kept } from "./beams";
@@ -33,8 +34,8 @@ export class BeamDevice {
   private readonly advance = jit((scores: Tensor2D, choices: Tensor3D, select: Tensor2D, penalty: Tensor2D) => {
     const next = advanceBeams([scores, choices], select, penalty);
     return [next.scores, next.parents, next.tokens];
-  }, { name: "advance_beams" });
-  private readonly extend = jit((history: Tensor2D, parents: Tensor1D, tokens: Tensor1D, place: Scalar) => extendHistory(history, parents, tokens, place), { name: "extend_history" });
+  }, { name: "advance_beams", expectedTraces: BUCKETED });
+  private readonly extend = jit((history: Tensor2D, parents: Tensor1D, tokens: Tensor1D, place: Scalar) => extendHistory(history, parents, tokens, place), { name: "extend_history", expectedTraces: BUCKETED });
 
   constructor(private readonly vocabSize: number) {}
 
@@ -71,7 +72,7 @@ export class BeamDevice {
         const [logits, scores, seeds] = args as [Tensor2D, Tensor2D, Tensor2D];
         const history = withHistory ? historyOf(args.slice(-HISTORY_LENGTH)) : null;
         return findCandidates(logits, scores, history, seeds, numbersOf(args.slice(3)), kind);
-      }, { name: "find_candidates" }) as JitFunction<Tensor[], [Tensor2D, Tensor3D]>;
+      }, { name: "find_candidates", expectedTraces: BUCKETED }) as JitFunction<Tensor[], [Tensor2D, Tensor3D]>;
       this.finders.set(key, finder);
     }
     return finder;

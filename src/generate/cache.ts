@@ -1,5 +1,6 @@
 import type { Scalar, Tensor1D, Tensor2D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../engine/backend";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
@@ -36,7 +37,7 @@ export class KeyValueCache {
     let compiled = this.prefills.get(precision);
     if (!compiled) {
       const projections = ownProjections(this.model);
-      compiled = jit((ids, padding) => prefill(this.model, projections, this.layers, this.shape, ids, padding), { name: "prefill", precision });
+      compiled = jit((ids, padding) => prefill(this.model, projections, this.layers, this.shape, ids, padding), { name: "prefill", precision, expectedTraces: BUCKETED });
       this.prefills.set(precision, compiled);
     }
     return compiled(ids, padding);

@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import { processScores, type History } from "./processors";
 import { FIRST_CANDIDATES, NOT_COVERED, kindOf, likeliest, nextToken, type SamplingNumbers } from "./sampling";
@@ -86,7 +87,7 @@ export class TokenChooser {
         const scores = withHistory ? processScores(logits as Tensor2D, historyOf(rest), processing, eosTokenIds) : (logits as Tensor2D);
         const [seeds, ...numbers] = rest.slice(withHistory ? HISTORY_LENGTH : 0);
         return kind ? nextToken(scores, seeds as Tensor2D, kind, numbersOf(numbers), candidates) : likeliest(scores);
-      }, { name: "next_token" });
+      }, { name: "next_token", expectedTraces: BUCKETED });
       this.compiled.set(key, compiled);
     }
     return compiled;

@@ -2,7 +2,7 @@ import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { jit } from "../engine/jit";
 import type { LlamaForCausalLM } from "../model/llama";
-import { promptBucket } from "../engine/buckets";
+import { BUCKETED, promptBucket } from "../engine/buckets";
 import { checkPrompts } from "./checks";
 import { logitsEverywhere } from "./decoder";
 import type { Projections } from "./projections";
@@ -72,7 +72,7 @@ function likelihoodFunction(model: LlamaForCausalLM, projections: Projections) {
     const chosen = tf.reshape(tf.gather(logps, tf.reshape(next, [length - 1, 1]) as unknown as Tensor1D, 1, 1), [length - 1]);
     const counts = tf.greaterEqual(tf.range(0, length - 1, 1, "int32"), padding);
     return tf.neg(tf.sum(tf.where(counts, chosen, tf.zerosLike(chosen))));
-  }, { name: "likelihood" });
+  }, { name: "likelihood", expectedTraces: BUCKETED });
 }
 
 async function negativeLogLikelihood(text: readonly number[], likelihood: Likelihood): Promise<number> {

@@ -1,5 +1,6 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
+import { BUCKETED } from "../engine/buckets";
 import { jit } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
@@ -25,7 +26,7 @@ export class GenerationSession {
   private readonly own: Projections;
   private readonly narrow = new Map<DecodeWeights, NarrowWeights>();
   private readonly caches = new Map<string, KeyValueCache>();
-  private readonly gather = jit((x: Tensor2D, rows: Tensor1D) => tf.gather(x, rows), { name: "expand_rows" });
+  private readonly gather = jit((x: Tensor2D, rows: Tensor1D) => tf.gather(x, rows), { name: "expand_rows", expectedTraces: BUCKETED });
   private precisions: PrecisionRow[] | null = null;
   private last: Promise<unknown> = Promise.resolve();
 

@@ -1,7 +1,7 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import type { PreferenceRow } from "../data/preference";
 import { tf } from "../engine/backend";
-import { multiplesFor } from "../engine/buckets";
+import { BUCKETED, multiplesFor } from "../engine/buckets";
 import { lossNeedsLengths, preferenceLoss, type PreferenceLossOptions } from "../loss/preference";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import { rewardMetrics, type RewardMetrics } from "../loss/rewards";
@@ -75,7 +75,7 @@ export class DPOTrainer {
     this.evaluation = jit((...tensors: Tensor[]) => {
       const { loss, metrics } = metricsOf(tensors);
       return tf.stack([loss, ...metrics]);
-    }, { precision: this.args.precision, name: "dpo_evaluate" });
+    }, { precision: this.args.precision, name: "dpo_evaluate", expectedTraces: BUCKETED });
     this.loop = new TrainingLoop({
       parameters: options.model.parameters,
       parameterGroups: options.parameterGroups,

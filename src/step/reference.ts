@@ -1,5 +1,6 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
@@ -81,7 +82,7 @@ export class Reference {
     this.compiled ??= jit((count: Tensor, ...tensors: Tensor[]): Tensor[] => {
       const { chosen, rejected } = pairLogps(model, pairTensorsFrom(tensors), count.size);
       return [chosen, rejected];
-    }, { precision: this.precision, name: "reference_logps" });
+    }, { precision: this.precision, name: "reference_logps", expectedTraces: BUCKETED });
     const inputs = [tf.zeros([rows.length]), ...pairTensorList(toPairTensors(packPairs(rows, this.packing)))];
     const outputs = this.compiled(...inputs);
     const [chosen, rejected] = await Promise.all(outputs.map((output) => output.data()));

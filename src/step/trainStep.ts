@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Tensor1D, Variable } from "@tensorflow/tfjs";
 import { rawOp, tf, type, updateVariables } from "../engine/backend";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { TrainingArguments } from "./arguments";
 import { LossScaler } from "./lossScaler";
@@ -46,12 +47,12 @@ export class TrainStep {
       const { values, gradients } = this.lossAndGradients(tensors);
       const [norm, ...scale] = this.update(gradients, learningRate as Scalar);
       return tf.concat([tf.stack([norm!]), values, ...(scale.length > 0 ? [tf.stack(scale)] : [])]);
-    }, { precision, name: "train_step" });
+    }, { precision, name: "train_step", expectedTraces: BUCKETED });
     this.add = jit((...tensors: Tensor[]) => {
       const { values, gradients } = this.lossAndGradients(tensors);
       gradients.forEach((gradient, i) => updateVariables("AssignAddVariableOp", { dtype: float }, [this.sums![i]!], [gradient]));
       return values;
-    }, { precision, name: "accumulate_gradients" });
+    }, { precision, name: "accumulate_gradients", expectedTraces: BUCKETED });
     this.applySum = jit((learningRate: Tensor, count: Tensor) => {
       const values = this.update(this.sums!.map((sum) => tf.div(sum, count)), learningRate as Scalar);
       // Not the sum minus itself: after an overflow that is no number.

@@ -76,6 +76,19 @@ test("a value that a product narrowed is read from its copy", async () => {
   assert.deepEqual(Array.from(doubled!), Array.from(product!, (v) => v * 2));
 });
 
+test("a copy that a product made is read in another shape too, and a value without one stays exact", async () => {
+  const run = (multiplied: boolean) => jit((a: Tensor) => {
+    const products = multiplied ? [tf.matMul(a as Tensor2D, a as Tensor2D, false, true)] : [];
+    const [fused] = fuse("test_reshaped_copy", [tf.reshape(a, [3, 8])], (p) => [tf.add(p!, p!)], { fewest: 0 });
+    return [fused!, ...products];
+  }, { precision: "bfloat16" })(x)[0]!.data();
+  const doubled = Array.from(x.dataSync(), (v) => v * 2);
+  assert.deepEqual(Array.from(await run(false)), doubled);
+  const rounded = Array.from(await run(true));
+  assert.notDeepEqual(rounded, doubled);
+  allClose(rounded, doubled, 2 ** -8);
+});
+
 test("a part that uses a tensor it was not given is refused, and leaves the engine usable", async () => {
   const start = engineMemory();
   const large = tf.ones([300, 100]);

@@ -105,6 +105,14 @@ test("no result that has a gradient: the call is an ordinary one, and the tape f
   assert.deepEqual(numbers(v), [3]);
 });
 
+test("a tensor that the tape has computed comes in as an argument: from outside it would have no gradient", () => {
+  const gradient = (f: (x: Tensor, y: Tensor) => Tensor) => tf.grad((x) => f(x, tf.square(x)))(tf.scalar(3));
+  assert.throws(() => gradient((x, y) => jit((x: Tensor) => tf.mul(x, y))(x)), /Pass the tensor as an argument/);
+  assert.deepEqual(numbers(gradient((x, y) => jit((x: Tensor, y: Tensor) => tf.mul(x, y))(x, y))), [27]);
+  const outside = tf.square(tf.scalar(3));
+  assert.deepEqual(numbers(gradient((x) => jit((x: Tensor) => tf.mul(x, outside))(x))), [9]);
+});
+
 test("nothing is left: tensors, handles, functions and captures, whether or not a backward pass came", () => {
   const { w, layer } = network({});
   const compiled = layer as ReturnType<typeof jit>;
