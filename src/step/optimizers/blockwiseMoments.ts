@@ -9,6 +9,9 @@ import { stateVariable } from "./optimizer";
 const float = type("float32");
 const byte = { type: TF.UINT8 };
 
+/** Smaller parameters are not worth a function that XLA compiles for their shape. */
+const FEWEST_FUSED = 1 << 16;
+
 /** The code of 0 in each map: half of the signed codes lie below it. */
 const ZERO = { signed: 127, unsigned: 0 };
 
@@ -27,7 +30,7 @@ export class BlockwiseMoments implements AdamMoments {
 
   update(parameter: Variable, gradient: Tensor, { rate, epsilon, beta1, beta2, counts }: AdamRates, after: Tensor): void {
     const inputs = [this.inBlocks(gradient), ...this.variables, rate, epsilon, beta1, beta2, ...this.signed.tensors, ...this.unsigned.tensors, ...(counts ? [counts] : [])];
-    const [step, ...state] = fuse("adamw_8bit", inputs, blockwiseStep);
+    const [step, ...state] = parameter.size < FEWEST_FUSED ? blockwiseStep(...inputs) : fuse("adamw_8bit", inputs, blockwiseStep);
     this.variables.forEach((variable, i) => {
       const dtype = i % 2 === 0 ? byte : float;
       updateVariables("AssignVariableOp", { dtype }, [variable], [state[i]!], [after]);
@@ -50,7 +53,7 @@ export class BlockwiseMoments implements AdamMoments {
 
 /** One AdamW step on quantised moments: what is subtracted from the parameter, then codes and scales of m and of v. */
 function blockwiseStep(...inputs: Tensor[]): Tensor[] {
-  const [gradient, mCodes, mScales, vCodes, vScales, rate, epsilon, beta1, beta2] = inputs as [Tensor2D, ...Tensor[]] as Tensor[];
+  const [gradient, mCodes, mScales, vCodes, vScales, rate, epsilon, beta1, beta2] = inputs as [Tensor2D, ...Tensor[]];
   const [signed, unsigned, counts] = [inputs.slice(9, 12), inputs.slice(12, 15), inputs[15]];
   const moved = (old: Tensor2D, to: Tensor, beta: Tensor): Tensor2D => tf.add(tf.mul(old, beta), tf.mul(to, tf.sub(1, beta))) as Tensor2D;
   const m = moved(dequantize({ codes: mCodes!, scales: mScales! }, signed), gradient!, beta1!);
