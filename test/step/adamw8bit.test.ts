@@ -154,7 +154,7 @@ test("the state takes a quarter of AdamW's, but for what stays in float32", asyn
   const count = 4;
   const quantized = (size: number): number => 2 * size + (8 * size) / 256;
   assert.equal(bytes(), quantized(1 << 15) + quantized(1 << 16) + 8 * 256 + count);
-  assert.equal(bytes({ keep32bit: (name: string) => name === "embed" }), 8 * (1 << 15) + quantized(1 << 16) + 8 * 256 + count);
+  assert.equal(bytes({ groups: [{ parameters: ["embed"], optimBits: 32 }, { parameters: ["w", "norm"] }] }), 8 * (1 << 15) + quantized(1 << 16) + 8 * 256 + count);
   assert.equal(bytes({ min8bitSize: 1 << 20 }), 8 * ((1 << 15) + (1 << 16) + 256) + count);
   assert.ok(bytes() / bytes({ min8bitSize: 1 << 20 }) < 0.26);
   tf.dispose([...parameters.values()]);
