@@ -59,7 +59,7 @@ function namesOf({ parameters: rule }: ParameterGroup, i: number, parameters: Re
   return rule;
 }
 
-/** What an update needs of its group, as scalars of the trace; a decay of 0 is null. */
+/** What an update needs of its group. */
 export interface GroupRates {
   /** η · scale */
   rate: Scalar;
