@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Precision } from "../../src/engine/recorder";
 import { engineInfo } from "../../src/engine/info";
-import { FORCE_BFLOAT16 } from "../../src/engine/precision";
+import { BFLOAT16_VARIABLE } from "../../src/engine/precision";
 import { PACKAGED_MODEL } from "../../src/hub/cache";
 import { loadModel } from "../../src/model/load";
 import { DPOTrainer } from "../../src/step/dpoTrainer";
@@ -14,7 +14,7 @@ const MANY_STEPS = 100_000;
 
 async function main(): Promise<void> {
   // What the row says is what is measured, whether or not this processor has the instructions.
-  process.env[FORCE_BFLOAT16] = "1";
+  process.env[BFLOAT16_VARIABLE] = "1";
   const job = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as DpoJob;
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   const wanted = async (): Promise<boolean> => (await lines.next()).value === "step";

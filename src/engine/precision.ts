@@ -10,8 +10,8 @@ export interface Bfloat16Support {
   why: string;
 }
 
-/** Set to 1 or true, bfloat16 is computed in whatever the processor has. */
-export const FORCE_BFLOAT16 = "ALIGNLAB_FORCE_BFLOAT16";
+/** Environment variable: 1 computes in bfloat16 whatever the processor has, 0 never does. */
+export const BFLOAT16_VARIABLE = "ALIGNLAB_BFLOAT16";
 
 /** By platform: where the processor lists its instructions, and those of bfloat16 among them. */
 const CPU_SOURCES: Partial<Record<NodeJS.Platform, { read: () => string; list: RegExp; names: readonly string[] }>> = {
@@ -72,12 +72,13 @@ let hasWarned = false;
  * place, and one warning says so. float16 is never chosen by itself: it needs a loss scale.
  */
 export function resolvePrecision(asked: Precision, support: () => Bfloat16Support = () => (known ??= bfloat16Support())): Precision {
-  if (asked !== "bfloat16" || /^(1|true)$/i.test(process.env[FORCE_BFLOAT16] ?? "")) return asked;
-  const { native, why } = support();
+  const forced = process.env[BFLOAT16_VARIABLE];
+  if (asked !== "bfloat16" || forced === "1") return asked;
+  const { native, why } = forced === "0" ? { native: false, why: `${BFLOAT16_VARIABLE} is 0` } : support();
   if (native) return asked;
   if (!hasWarned) {
     hasWarned = true;
-    console.warn(`Precision bfloat16 was asked for, but ${why}: computing in float32, which is faster here. Set ${FORCE_BFLOAT16}=1 to compute in bfloat16 all the same.`);
+    console.warn(`Precision bfloat16 was asked for, but ${why}: computing in float32. Set ${BFLOAT16_VARIABLE}=1 to compute in bfloat16 all the same.`);
   }
   return "float32";
 }

@@ -273,6 +273,11 @@ export class Recorder {
 
   /** `x`, not before `after` is computed. */
   gate(x: GraphOutput, after: GraphOutput): GraphOutput {
+    // XLA drops control edges, and would then join what is computed twice.
+    if (!this.fusesParts) {
+      const op = this.node("XlaOptimizationBarrier", [{ name: "T", type: ATTR.TYPE, value: [x.dtype, after.dtype] }], [[x, after]]);
+      return this.shaped({ op, index: 0, shape: x.shape, dtype: x.dtype, recorder: this });
+    }
     const op = this.node("Identity", [{ name: "T", type: ATTR.TYPE, value: x.dtype }], [x], [(after.narrow ?? after).op]);
     return { op, index: 0, shape: x.shape, dtype: x.dtype, recorder: this };
   }

@@ -1,5 +1,5 @@
 import type { Scalar, Tensor, Tensor1D, Variable } from "@tensorflow/tfjs";
-import { rawOp, tf, type, updateVariables } from "../engine/backend";
+import { delayed, rawOp, tf, type, updateVariables } from "../engine/backend";
 import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { TrainingArguments } from "./arguments";
@@ -54,9 +54,13 @@ export class TrainStep {
       return values;
     }, { precision, name: "accumulate_gradients", expectedTraces: BUCKETED });
     this.applySum = jit((learningRate: Tensor, count: Tensor) => {
-      const values = this.update(this.sums!.map((sum) => tf.div(sum, count)), learningRate as Scalar);
-      // Not the sum minus itself: after an overflow that is no number.
-      for (const sum of this.sums!) updateVariables("AssignVariableOp", { dtype: float }, [sum], [tf.zeros(sum.shape)], [values[0]!]);
+      const values = this.update([...this.sums!], learningRate as Scalar, count as Scalar);
+      // Zeros of their own, once they are needed: what overflowed minus itself would be no number.
+      const zero = delayed(tf.scalar(0), values[0]!);
+      for (const sum of this.sums!) {
+        const zeros = rawOp("Fill", [tf.tensor1d(sum.shape, "int32"), zero], { T: float, index_type: type("int32") });
+        updateVariables("AssignVariableOp", { dtype: float }, [sum], [zeros], [values[0]!]);
+      }
       return tf.stack(values);
     }, { name: "apply_gradients" });
   }
@@ -74,25 +78,30 @@ export class TrainStep {
     return { values, gradients: this.variables.map((variable) => grads[variable.name]!) };
   }
 
-  /** @returns the gradients' norm before clipping, and in float16 the loss scale after the step */
-  private update(gradients: Tensor[], learningRate: Scalar): Scalar[] {
+  /**
+   * @param count of batches whose gradients were added up
+   * @returns the gradients' norm before clipping, and in float16 the loss scale after the step
+   */
+  private update(gradients: Tensor[], learningRate: Scalar, count?: Scalar): Scalar[] {
     const { scaler, args: { maxGradNorm } } = this;
-    if (scaler) return this.updateScaled(gradients, learningRate, scaler);
-    const norm = globalNorm(gradients);
-    const factor = clipFactor(norm, maxGradNorm);
-    this.optimizer.apply(maxGradNorm > 0 ? gradients.map((gradient) => tf.mul(gradient, factor)) : gradients, learningRate, factor);
+    const divisor = scaler ? (count ? tf.mul(count, scaler.scale) : scaler.scale) : count;
+    const over = (x: Scalar): Scalar => (divisor ? (tf.div(x, divisor) as Scalar) : x);
+    const norm = over(globalNorm(gradients));
+    const factor = over(clipFactor(norm, maxGradNorm));
+    if (scaler) return this.updateScaled(gradients, learningRate, { norm, factor, scaler });
+    this.optimizer.apply(maxGradNorm > 0 || divisor ? gradients.map((gradient) => tf.mul(gradient, factor)) : gradients, learningRate, factor);
     return [norm];
   }
 
-  private updateScaled(gradients: Tensor[], learningRate: Scalar, scaler: LossScaler): Scalar[] {
-    const norm = tf.div(globalNorm(gradients), scaler.scale) as Scalar;
+  /** `update` where a gradient that is not finite leaves out the step. */
+  private updateScaled(gradients: Tensor[], learningRate: Scalar, { norm, factor, scaler }: { norm: Scalar; factor: Scalar; scaler: LossScaler }): Scalar[] {
     // One gradient that is not finite makes the norm so.
     const isFinite = tf.isFinite(norm) as Scalar;
-    const factor = tf.where(isFinite, tf.div(clipFactor(norm, this.args.maxGradNorm), scaler.scale), tf.scalar(0)) as Scalar;
+    const safe = tf.where(isFinite, factor, tf.scalar(0)) as Scalar;
     // This product with 0 is 0 whatever the gradient is.
-    const unscaled = gradients.map((gradient) => rawOp("MulNoNan", [gradient, factor], { T: float }));
-    this.optimizer.apply(unscaled, learningRate, factor, isFinite);
-    scaler.update(isFinite, factor);
+    const unscaled = gradients.map((gradient) => rawOp("MulNoNan", [gradient, safe], { T: float }));
+    this.optimizer.apply(unscaled, learningRate, safe, isFinite);
+    scaler.update(isFinite, safe);
     return [norm, tf.mul(scaler.scale, 1) as Scalar];
   }
 

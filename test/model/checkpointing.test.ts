@@ -60,7 +60,9 @@ for (const [what, lossOf] of Object.entries(LOSSES)) {
     test(`gradients with checkpointing are those without: ${what}, ${JSON.stringify(options)}`, async () => {
       const start = engineMemory();
       const [plain, checkpointed] = [await measure(lossOf, false, options), await measure(lossOf, true, options)];
-      plain.values.forEach((values, i) => allClose(checkpointed.values[i]!, values, 1e-6, i === 0 ? "loss" : [...model.parameters.keys()][i - 1]!));
+      // XLA fuses the two programs differently, and sums in another order then.
+      const tolerance = options !== "eager" && "xla" in options ? 1e-5 : 1e-6;
+      plain.values.forEach((values, i) => allClose(checkpointed.values[i]!, values, tolerance, i === 0 ? "loss" : [...model.parameters.keys()][i - 1]!));
       assert.ok(plain.values.slice(1).every((gradient) => gradient.some((x) => Math.abs(x) > 1e-6)));
       if (options !== "eager") assert.ok(checkpointed.nodes > 1.15 * plain.nodes, `${checkpointed.nodes} nodes for ${plain.nodes}`);
       assert.deepEqual(engineMemory(), start);

@@ -143,6 +143,32 @@ for (const [shape, what] of [[[50, 100], "op by op, the last block not full"], [
   });
 }
 
+test("a large parameter is updated in parts, to the same numbers bit for bit", async () => {
+  const start = engineMemory();
+  const shape = [1000, 61] as [number, number];
+  const values = draw(61000, 1);
+  const gradients = Array.from({ length: 3 }, () => draw(61000, 4));
+  const run = async (mostAtOnce: number): Promise<{ values: number[]; variables: number }> => {
+    const parameter = variable(values, shape);
+    const codebooks = [new Codebook(true), new Codebook(false)] as const;
+    const moments = new BlockwiseMoments(parameter, ...codebooks, mostAtOnce);
+    const rates = () => ({ beta1: tf.scalar(0.9), beta2: tf.scalar(0.99), rate: tf.scalar(0.01), epsilon: tf.scalar(1e-6) });
+    const compiled = jit((gradient: Tensor) => moments.update(parameter, gradient, rates(), tf.sum(gradient)), { name: "step_parts" });
+    for (const gradient of gradients) tf.tidy(() => compiled(tf.tensor2d(gradient, shape)));
+    const result = { values: Array.from(await parameter.data()), variables: moments.variables.length };
+    compiled.dispose();
+    tf.dispose([...moments.variables, parameter]);
+    for (const codebook of codebooks) codebook.dispose();
+    return result;
+  };
+  const [whole, parts] = [await run(1 << 22), await run(1 << 14)];
+  // 256 rows at once: three whole parts of 61 blocks, and 232 rows whose last block is not full.
+  assert.deepEqual([whole.variables, parts.variables], [4, 16]);
+  assert.deepEqual(parts.values, whole.values);
+  assert.ok(whole.values.every((value, i) => value !== values[i] || gradients.every((gradient) => gradient[i] === 0)));
+  assert.deepEqual(engineMemory(), start);
+});
+
 test("the state takes a quarter of AdamW's, but for what stays in float32", async () => {
   const parameters = new Map([["embed", variable(new Float32Array(1 << 15), [1 << 7, 1 << 8])], ["w", variable(new Float32Array(1 << 16), [1 << 8, 1 << 8])], ["norm", variable(new Float32Array(256), [256])]]);
   const bytes = (options: object = {}): number => {
@@ -154,7 +180,7 @@ test("the state takes a quarter of AdamW's, but for what stays in float32", asyn
   const count = 4;
   const quantized = (size: number): number => 2 * size + (8 * size) / 256;
   assert.equal(bytes(), quantized(1 << 15) + quantized(1 << 16) + 8 * 256 + count);
-  assert.equal(bytes({ keep32bit: (name: string) => name === "embed" }), 8 * (1 << 15) + quantized(1 << 16) + 8 * 256 + count);
+  assert.equal(bytes({ groups: [{ parameters: ["embed"], optimBits: 32 }, { parameters: ["w", "norm"] }] }), 8 * (1 << 15) + quantized(1 << 16) + 8 * 256 + count);
   assert.equal(bytes({ min8bitSize: 1 << 20 }), 8 * ((1 << 15) + (1 << 16) + 256) + count);
   assert.ok(bytes() / bytes({ min8bitSize: 1 << 20 }) < 0.26);
   tf.dispose([...parameters.values()]);

@@ -7,7 +7,7 @@ import type { Variable } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { kernelKey, type KernelBridge } from "../../src/engine/host";
 import { engineMemory } from "../../src/engine/info";
-import { FORCE_BFLOAT16 } from "../../src/engine/precision";
+import { BFLOAT16_VARIABLE } from "../../src/engine/precision";
 import type { Precision } from "../../src/engine/recorder";
 import type { LlamaForCausalLM } from "../../src/model/llama";
 import { loadModel } from "../../src/model/load";
@@ -24,7 +24,7 @@ const rows = tinyRows(16);
 const folder = mkdtempSync(path.join(tmpdir(), "alignlab-dpo-"));
 const givenCache = process.env.ALIGNLAB_CACHE;
 // bfloat16 is tested on processors without its instructions too.
-process.env[FORCE_BFLOAT16] = "1";
+process.env[BFLOAT16_VARIABLE] = "1";
 let original: LlamaForCausalLM;
 before(async () => {
   process.env.ALIGNLAB_CACHE = path.join(folder, "cache");

@@ -130,6 +130,7 @@ test("groups that do not fit the parameters, and numbers out of range, are refus
   refused([{ parameters: ["w", "wte"] }], /group 0 names wte, which is no parameter/);
   refused([{ parameters: () => true, weightDecay: -1 }], /group 0: weightDecay is -1/);
   refused([{ parameters: () => true, learningRateScale: NaN }], /group 0: learningRateScale is NaN/);
+  refused([{ parameters: () => true, optimBits: 16 as never }], /group 0: optimBits is 16; it must be 8 or 32/);
   for (const options of [{ beta1: 1 }, { beta1: -0.1 }, { beta2: NaN }]) assert.throws(() => new AdamW(parameters, options), /beta[12] is .* must lie in \[0, 1\)/);
   assert.throws(() => new AdamW(parameters, { weightDecay: -1 }), /weightDecay is -1/);
   assert.throws(() => new AdamW(parameters, { epsilon: NaN }), /epsilon is NaN/);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BFLOAT16_VARIABLE } from "../../src/engine/precision";
 import { TRAINING_DEFAULTS, trainingArguments, type TrainingArguments } from "../../src/step/arguments";
 import { epochBatches } from "../../src/step/batches";
 import { DPO_DEFAULTS } from "../../src/step/dpoTrainer";
@@ -34,6 +35,23 @@ test("arguments: defaults are filled in and undefined leaves them", () => {
   assert.deepEqual(trainingArguments({}, TRAINING_DEFAULTS), TRAINING_DEFAULTS);
   assert.deepEqual(trainingArguments({ learningRate: 2e-5, seed: undefined } as Partial<TrainingArguments>, TRAINING_DEFAULTS), { ...TRAINING_DEFAULTS, learningRate: 2e-5 });
   assert.equal(trainingArguments({ outputDir: "runs/x", saveSteps: 5 }, TRAINING_DEFAULTS).outputDir, "runs/x");
+});
+
+test("arguments: where there is no bfloat16 a run is planned in float32", () => {
+  const [given, warn] = [process.env[BFLOAT16_VARIABLE], console.warn];
+  console.warn = () => undefined;
+  try {
+    const planned = (variable: string): unknown[] => {
+      process.env[BFLOAT16_VARIABLE] = variable;
+      return (["bfloat16", "float16", "float32"] as const).map((precision) => trainingArguments({ precision }, TRAINING_DEFAULTS).precision);
+    };
+    assert.deepEqual(planned("0"), ["float32", "float16", "float32"]);
+    assert.deepEqual(planned("1"), ["bfloat16", "float16", "float32"]);
+  } finally {
+    console.warn = warn;
+    if (given === undefined) delete process.env[BFLOAT16_VARIABLE];
+    else process.env[BFLOAT16_VARIABLE] = given;
+  }
 });
 
 test("arguments: what cannot be run is refused by name and value", () => {

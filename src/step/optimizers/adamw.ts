@@ -32,7 +32,7 @@ export class AdamW implements Optimizer {
   constructor(
     readonly parameters: ReadonlyMap<string, Variable>,
     { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, groups }: AdamWOptions = {},
-    momentsOf: (name: string, parameter: Variable) => AdamMoments = (_, parameter) => new FloatMoments(parameter),
+    momentsOf: (parameter: Variable, group: ResolvedGroup) => AdamMoments = (parameter) => new FloatMoments(parameter),
   ) {
     for (const [name, value] of Object.entries({ beta1, beta2 })) {
       if (!(value >= 0 && value < 1)) throw new RangeError(`AdamW: ${name} is ${value}; it must lie in [0, 1).`);
@@ -43,7 +43,7 @@ export class AdamW implements Optimizer {
     this.options = { beta1, beta2, epsilon };
     this.groups = resolveGroups(parameters, weightDecay, groups);
     this.count = stateVariable(() => tf.scalar(0));
-    for (const [name, parameter] of parameters) this.moments.set(name, momentsOf(name, parameter));
+    for (const group of this.groups) for (const name of group.names) this.moments.set(name, momentsOf(parameters.get(name)!, group));
   }
 
   private get variables(): Variable[] {

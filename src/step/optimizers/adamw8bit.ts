@@ -7,8 +7,6 @@ import { BlockwiseMoments } from "./blockwiseMoments";
 export interface AdamW8bitOptions extends AdamWOptions {
   /** Parameters of fewer values keep float32 moments. Default 4096, as in bitsandbytes. */
   min8bitSize?: number;
-  /** Further parameters that keep float32 moments, such as embeddings. Default: none. */
-  keep32bit?: (name: string) => boolean;
 }
 
 /**
@@ -19,11 +17,11 @@ export interface AdamW8bitOptions extends AdamWOptions {
 export class AdamW8bit extends AdamW {
   private readonly codebooks: readonly Codebook[];
 
-  constructor(parameters: ReadonlyMap<string, Variable>, { min8bitSize = 4096, keep32bit = () => false, ...options }: AdamW8bitOptions = {}) {
+  constructor(parameters: ReadonlyMap<string, Variable>, { min8bitSize = 4096, ...options }: AdamW8bitOptions = {}) {
     if (!(Number.isFinite(min8bitSize) && min8bitSize >= 0)) throw new RangeError(`AdamW8bit: min8bitSize is ${min8bitSize}; it must be a number, 0 or above.`);
     let codebooks: [signed: Codebook, unsigned: Codebook] | null = null;
-    super(parameters, options, (name, parameter) => {
-      if (parameter.size < min8bitSize || keep32bit(name)) return new FloatMoments(parameter);
+    super(parameters, options, (parameter, { optimBits }) => {
+      if (parameter.size < min8bitSize || optimBits === 32) return new FloatMoments(parameter);
       codebooks ??= [new Codebook(true), new Codebook(false)];
       return new BlockwiseMoments(parameter, ...codebooks);
     });

@@ -9,6 +9,8 @@ export interface ParameterGroup {
   weightDecay?: number;
   /** Factor on the step's learning rate. Default 1. */
   learningRateScale?: number;
+  /** 32 keeps float32 moments in an 8-bit optimiser, as bitsandbytes advises for embeddings. Default 8; others ignore it. */
+  optimBits?: 8 | 32;
 }
 
 /** A group with its parameters found. */
@@ -16,6 +18,7 @@ export interface ResolvedGroup {
   names: readonly string[];
   weightDecay: number;
   learningRateScale: number;
+  optimBits: 8 | 32;
 }
 
 /** Whether transformers' trainer lets a parameter decay: all do but norms and biases. */
@@ -36,12 +39,13 @@ export function resolveGroups(parameters: ReadonlyMap<string, Variable>, weightD
       if (owner.has(name)) throw new RangeError(`Parameter groups ${owner.get(name)} and ${i} both hold ${name}; a parameter belongs to one group.`);
       owner.set(name, i);
     }
-    const { learningRateScale = 1 } = group;
+    const { learningRateScale = 1, optimBits = 8 } = group;
+    if (![8, 32].includes(optimBits)) throw new RangeError(`Parameter group ${i}: optimBits is ${optimBits}; it must be 8 or 32.`);
     const decay = group.weightDecay ?? weightDecay;
     for (const [what, value] of Object.entries({ weightDecay: decay, learningRateScale })) {
       if (!(Number.isFinite(value) && value >= 0)) throw new RangeError(`Parameter group ${i}: ${what} is ${value}; it must be a number, 0 or above.`);
     }
-    return { names, weightDecay: decay, learningRateScale };
+    return { names, weightDecay: decay, learningRateScale, optimBits };
   });
   const left = [...parameters.keys()].filter((name) => !owner.has(name));
   if (left.length > 0) throw new RangeError(`No parameter group holds ${left[0]}${left.length > 1 ? ` (and ${left.length - 1} more)` : ""}. Add a group for the rest; learningRateScale 0 leaves a parameter as it is.`);
@@ -55,7 +59,7 @@ function namesOf({ parameters: rule }: ParameterGroup, i: number, parameters: Re
   return rule;
 }
 
-/** What an update needs of its group, as scalars of the trace; a decay of 0 is null. */
+/** What an update needs of its group. */
 export interface GroupRates {
   /** η · scale */
   rate: Scalar;
