@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from "@tensorflow/tfjs";
 import { rawOp, tf, type, updateVariables } from "../engine/backend";
+import { fuse } from "../engine/fuse";
 import { MASKED, attentionBias, rotaryTable } from "../model/attention";
 import type { LlamaConfig } from "../model/config";
 import type { LlamaForCausalLM } from "../model/llama";
@@ -139,7 +140,8 @@ function project(x: Tensor3D, layer: LayerProjections, table: RotaryTable, confi
 /** Attention over the keys given. @param bias [batch, 1, queries, keys] @returns [batch, queries, heads · headDim] */
 function mix(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): Tensor3D {
   const [batch, heads, length, headDim] = q.shape;
-  const mixed = attend(q, k, v, bias);
+  // Of a single query so little is computed that the calls of some ops cost more: 0.6 ms for 1.7 in 30 layers at batch 1.
+  const mixed = length === 1 ? (fuse("decode_attention", [q, k, v, bias], (q, k, v, bias) => [attend(q as Tensor4D, k as Tensor4D, v as Tensor4D, bias as Tensor4D)], { fewest: 0 })[0] as Tensor4D) : attend(q, k, v, bias);
   const tokensFirst = length === 1 ? mixed : tf.transpose(mixed, [0, 2, 1, 3]);
   return tf.reshape(tokensFirst, [batch, length, heads * headDim]) as Tensor3D;
 }
