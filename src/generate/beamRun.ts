@@ -3,10 +3,11 @@ import { tf } from "../engine/backend";
 import type { BeamState, Found } from "./beamDevice";
 import { BeamSearch, NO_SCORE, type Hypothesis, type Kept } from "./beams";
 import { batchBucket } from "./buckets";
-import { tokenTable, type Choice, type HistoryFacts } from "./chooser";
+import { tokenTable, type HistoryFacts } from "./chooser";
 import { Decoding, fill } from "./decoding";
-import type { FinishReason, Generated, GenerationRun } from "./generate";
+import type { Generated, GenerationRun } from "./generate";
 import type { GenerateOptions } from "./options";
+import { choiceFor, endOf, tooShortAt } from "./rules";
 import { drawSeeds } from "./seeds";
 import type { GenerationSession } from "./session";
 import type { BeamSettings, Settings } from "./settings";
@@ -31,7 +32,7 @@ export class BeamRun implements GenerationRun {
     private readonly beams: BeamSettings,
     private readonly listeners: Pick<GenerateOptions, "onStep">,
   ) {
-    this.searches = prompts.map((_, prompt) => new BeamSearch(beams, settings.maxNewTokens[prompt]!, (tokens, next) => this.ends(prompt, tokens, next)));
+    this.searches = prompts.map((_, prompt) => new BeamSearch(beams, settings.maxNewTokens[prompt]!, (tokens, next) => endOf(settings, prompts, prompt, tokens, next)));
     this.decoding = new Decoding(session, prompts, settings);
     this.blocks = fill([...prompts.keys()], batchBucket(prompts.length));
     // Each hypothesis may end in as many ways as there are end tokens; one more lets as many run on.
@@ -44,7 +45,7 @@ export class BeamRun implements GenerationRun {
       if (position === 0) this.begin();
       else this.goOn(position);
       const seeds = drawSeeds(this.settings.seed, this.blocks, position);
-      this.found = await this.session.beams.find(this.logits!, this.state!, this.choice(position), this.facts(position), seeds, { numBeams: this.beams.numBeams, keep: this.keep });
+      this.found = await this.session.beams.find(this.logits!, this.state!, choiceFor(this.settings, this.tooShort(position)), this.facts(position), seeds, { numBeams: this.beams.numBeams, keep: this.keep });
       this.take();
       this.listeners.onStep?.({ done: position + 1, total, sequences: () => this.answers().map(({ tokens }) => tokens) });
       if (this.searches.every(({ done }) => done)) break;
@@ -147,19 +148,7 @@ export class BeamRun implements GenerationRun {
   }
 
   private tooShort(position: number): Float32Array {
-    return Float32Array.from(this.decoding.rows, (prompt) => Number(position < this.settings.minNewTokens[prompt]!));
-  }
-
-  private choice(position: number): Choice {
-    const { sampling, processing, eosTokenIds } = this.settings;
-    return { sampling, processing, eosTokenIds: this.tooShort(position).includes(1) ? [...eosTokenIds] : [] };
-  }
-
-  private ends(prompt: number, tokens: readonly number[], next: number): FinishReason | null {
-    const { eosTokenIds, stopStrings, maxNewTokens } = this.settings;
-    if (eosTokenIds.has(next)) return "eos";
-    if (stopStrings?.completes(this.prompts[prompt]!, tokens, next)) return "stop";
-    return tokens.length + 1 >= maxNewTokens[prompt]! ? "length" : null;
+    return tooShortAt(this.settings, this.decoding.rows, position);
   }
 
   private answers(): Hypothesis[] {
