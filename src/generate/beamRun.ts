@@ -77,24 +77,20 @@ export class BeamRun implements GenerationRun {
 
   /** Starts the computation of the logits from which the tokens at `position` are chosen. */
   private goOn(position: number): void {
-    const idle: Kept = { select: [...Array(this.beams.numBeams).keys()], penalty: new Array<number>(this.beams.numBeams).fill(0) };
-    const place = this.decoding.length + position - 1;
-    const next = this.session.beams.next(this.found!, this.blocks.map((search) => this.kept.get(this.searches[search]!) ?? idle), this.state!, place);
+    const { numBeams } = this.beams;
+    // A search that is done takes part until its rows are given up, with whatever candidates.
+    const idle: Kept = { select: rowsOf(0, numBeams), parents: rowsOf(0, numBeams), penalty: new Array<number>(numBeams).fill(0) };
+    const kept = this.blocks.map((search) => this.kept.get(this.searches[search]!) ?? idle);
+    const next = this.session.beams.next(this.found!, kept, this.state!, this.decoding.length + position - 1);
     const before = this.tensors();
-    const moves = this.hypothesesMove();
     this.state = next.state;
     this.found = null;
     try {
-      if (moves) this.decoding.reorder(next.parents);
+      this.decoding.reorder(kept.flatMap(({ parents }, block) => parents.map((beam) => block * numBeams + beam)));
       this.logits = this.stepWith(next.tokens, position);
     } finally {
       tf.dispose([next.parents, next.tokens, ...before]);
     }
-  }
-
-  /** Whether any hypothesis goes on in another row than its own. */
-  private hypothesesMove(): boolean {
-    return this.blocks.some((search, block) => this.kept.get(this.searches[search]!)?.select.some((from, beam) => this.found!.candidates[block]![from]!.beam !== beam));
   }
 
   private stepWith(tokens: Tensor1D, position: number): Tensor2D {

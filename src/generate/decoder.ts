@@ -89,11 +89,13 @@ export function decodeStep(model: LlamaForCausalLM, projections: Projections, ca
   return logitsOf(model, projections, tf.reshape(x, [batch, hiddenSize]) as Tensor2D);
 }
 
-/** Puts rows of a cache in a new order; a row may come more than once. @param parents the row that each goes on from, int32 [batch] */
-export function reorderRows(cache: readonly LayerCache[], { batch, capacity }: CacheShape, parents: Tensor1D, { numKeyValueHeads, headDim }: LlamaConfig): void {
+/** Overwrites rows of a cache with others of it. @param targets int32 [n] @param sources the row that each takes over, int32 [n] */
+export function copyRows(cache: readonly LayerCache[], { batch, capacity }: CacheShape, targets: Tensor1D, sources: Tensor1D, { numKeyValueHeads, headDim }: LlamaConfig): void {
   for (const variable of cache.flatMap(({ keys, values }) => [keys, values])) {
-    const rows = tf.gather(tf.reshape(variable, [batch, numKeyValueHeads * capacity * headDim]), parents);
-    updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [tf.reshape(rows, [-1, headDim])]);
+    const rows = tf.reshape(variable, [batch, numKeyValueHeads * capacity * headDim]);
+    // In place, as in `decodeStep`; all rows that are taken over have been read before.
+    const updated = rawOp("InplaceUpdate", [rows, targets, tf.gather(rows, sources)], float);
+    updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [tf.reshape(updated, [-1, headDim])]);
   }
 }
 
