@@ -19,6 +19,7 @@ import { Side } from "./side";
 const NEW_TOKENS = 64;
 /** Prompts are cut to this many tokens, so that no side pads. */
 const PROMPT_TOKENS = 48;
+/** Timed calls of each side. */
 const TIMED = 5;
 /** Our first calls compile; the peer's fill its caches. */
 const WARM_UP = { ours: 2, peer: 1, bandwidth: 1 };
@@ -26,12 +27,13 @@ const PEER_SETTINGS = ["bfloat16", "float32"];
 
 const usage = `npm run bench -- generate [options]
 Greedy generation of ${NEW_TOKENS} tokens (exactly) by the packaged model after prompts of ${PROMPT_TOKENS} tokens, beside transformers' generate with bfloat16
-and float32 weights. Every side is a process of its own with the same weights, prompts and threads; calls are timed in turn, ${TIMED} of
-each side after a warm-up. One more process streams over memory between them: what decoding reads, by the machine's bandwidth.
+and float32 weights. Every side is a process of its own with the same weights, prompts and threads; calls are timed in turn
+after a warm-up. One more process streams over memory between them: what decoding reads, by the machine's bandwidth.
 
   --batch N       sequences at once; default: 1, then 8, then 16
   --weights W     how ours holds decode weights: ${DECODE_WEIGHTS.join(", ")}; default: all three
   --peer PEER     transformers (default) or none
+  --steps N       timed calls of each side; default: ${TIMED}
   --anyway        measure although the machine is busy; the report says so
 
 The last line is JSON: for each batch, tokens per second of each side, peak memory, and the share of the bandwidth.`;
@@ -46,28 +48,31 @@ interface Options {
   batches: number[];
   weights: DecodeWeights[];
   peer: boolean;
+  steps: number;
   anyway: boolean;
 }
 
 /** @throws BenchFailure naming the option and what it may be */
 export function parseOptions(args: string[]): Options {
-  let values: { batch?: string; weights?: string; peer?: string; anyway?: boolean };
+  let values: { batch?: string; weights?: string; peer?: string; steps?: string; anyway?: boolean };
   try {
-    values = parseArgs({ args, options: { batch: { type: "string" }, weights: { type: "string" }, peer: { type: "string" }, anyway: { type: "boolean" } } }).values;
+    values = parseArgs({ args, options: { batch: { type: "string" }, weights: { type: "string" }, peer: { type: "string" }, steps: { type: "string" }, anyway: { type: "boolean" } } }).values;
   } catch (error) {
     throw misuse(`${(error as Error).message} See npm run bench -- generate --help.`);
   }
-  const { batch, weights, peer = "transformers", anyway = false } = values;
-  if (batch !== undefined && (!/^\d+$/.test(batch) || Number(batch) < 1 || Number(batch) > 256)) throw misuse(`--batch ${batch}: a whole number from 1 to 256 is needed.`);
+  const { batch, weights, peer = "transformers", steps, anyway = false } = values;
+  for (const [option, value] of [["--batch", batch], ["--steps", steps]] as const) {
+    if (value !== undefined && (!/^\d+$/.test(value) || Number(value) < 1 || Number(value) > 256)) throw misuse(`${option} ${value}: a whole number from 1 to 256 is needed.`);
+  }
   if (weights !== undefined && !(DECODE_WEIGHTS as readonly string[]).includes(weights)) throw misuse(`--weights ${weights}: ${DECODE_WEIGHTS.join(", ")} are known.`);
   if (peer !== "transformers" && peer !== "none") throw misuse(`--peer ${peer}: transformers or none is needed.`);
   return {
     batches: batch === undefined ? [1, 8, 16] : [Number(batch)], weights: weights === undefined ? [...DECODE_WEIGHTS] : [weights as DecodeWeights],
-    peer: peer === "transformers", anyway,
+    peer: peer === "transformers", steps: steps === undefined ? TIMED : Number(steps), anyway,
   };
 }
 
-async function runGenerate({ batches, weights, peer, anyway }: Options): Promise<void> {
+async function runGenerate({ batches, weights, peer, steps, anyway }: Options): Promise<void> {
   const before = await othersNow();
   if (before > BUSY_ABOVE && !anyway) throw busyMessage(before);
   const files = await openModel(PACKAGED_MODEL);
@@ -86,7 +91,7 @@ async function runGenerate({ batches, weights, peer, anyway }: Options): Promise
     try {
       const sides = [bandwidthSide(), ...weights.map((kind) => ourSide(kind, jobFile(kind))), ...(peer ? PEER_SETTINGS.map((kind) => peerSide(kind, python, jobFile(kind), folder)) : [])];
       const warmUp = sides.map(({ name }) => (name === "memory" ? WARM_UP.bandwidth : name === "alignlab" ? WARM_UP.ours : WARM_UP.peer));
-      cells.push({ batch, run: await alternate(sides, warmUp, TIMED, (text) => console.error(`batch ${batch}: ${text}`), anyway ? () => () => 0 : undefined) });
+      cells.push({ batch, run: await alternate(sides, warmUp, steps, (text) => console.error(`batch ${batch}: ${text}`), anyway ? () => () => 0 : undefined) });
     } catch (error) {
       throw error instanceof DisturbedError ? busyMessage(error.others) : error;
     } finally {

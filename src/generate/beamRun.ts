@@ -3,10 +3,11 @@ import { tf } from "../engine/backend";
 import type { BeamState, Found } from "./beamDevice";
 import { BeamSearch, NO_SCORE, type Hypothesis, type Kept } from "./beams";
 import { batchBucket } from "../engine/buckets";
-import { tokenTable, type Choice, type HistoryFacts } from "./chooser";
+import { tokenTable, type HistoryFacts } from "./chooser";
 import { Decoding, fill } from "./decoding";
-import type { FinishReason, Generated, GenerationRun } from "./generate";
+import type { Generated, GenerationRun } from "./generate";
 import type { GenerateOptions } from "./options";
+import { choiceFor, endOf, tooShortAt } from "./rules";
 import { drawSeeds } from "./seeds";
 import type { GenerationSession } from "./session";
 import type { BeamSettings, Settings } from "./settings";
@@ -31,7 +32,7 @@ export class BeamRun implements GenerationRun {
     private readonly beams: BeamSettings,
     private readonly listeners: Pick<GenerateOptions, "onStep">,
   ) {
-    this.searches = prompts.map((_, prompt) => new BeamSearch(beams, settings.maxNewTokens[prompt]!, (tokens, next) => this.ends(prompt, tokens, next)));
+    this.searches = prompts.map((_, prompt) => new BeamSearch(beams, settings.maxNewTokens[prompt]!, (tokens, next) => endOf(settings, prompts, prompt, tokens, next)));
     this.decoding = new Decoding(session, prompts, settings);
     this.blocks = fill([...prompts.keys()], batchBucket(prompts.length));
     // Each hypothesis may end in as many ways as there are end tokens; one more lets as many run on.
@@ -44,7 +45,7 @@ export class BeamRun implements GenerationRun {
       if (position === 0) this.begin();
       else this.goOn(position);
       const seeds = drawSeeds(this.settings.seed, this.blocks, position);
-      this.found = await this.session.beams.find(this.logits!, this.state!, this.choice(position), this.facts(position), seeds, { numBeams: this.beams.numBeams, keep: this.keep });
+      this.found = await this.session.beams.find(this.logits!, this.state!, choiceFor(this.settings, this.tooShort(position)), this.facts(position), seeds, { numBeams: this.beams.numBeams, keep: this.keep });
       this.take();
       this.listeners.onStep?.({ done: position + 1, total, sequences: () => this.answers().map(({ tokens }) => tokens) });
       if (this.searches.every(({ done }) => done)) break;
@@ -76,24 +77,20 @@ export class BeamRun implements GenerationRun {
 
   /** Starts the computation of the logits from which the tokens at `position` are chosen. */
   private goOn(position: number): void {
-    const idle: Kept = { select: [...Array(this.beams.numBeams).keys()], penalty: new Array<number>(this.beams.numBeams).fill(0) };
-    const place = this.decoding.length + position - 1;
-    const next = this.session.beams.next(this.found!, this.blocks.map((search) => this.kept.get(this.searches[search]!) ?? idle), this.state!, place);
+    const { numBeams } = this.beams;
+    // A search that is done takes part until its rows are given up, with whatever candidates.
+    const idle: Kept = { select: rowsOf(0, numBeams), parents: rowsOf(0, numBeams), penalty: new Array<number>(numBeams).fill(0) };
+    const kept = this.blocks.map((search) => this.kept.get(this.searches[search]!) ?? idle);
+    const next = this.session.beams.next(this.found!, kept, this.state!, this.decoding.length + position - 1);
     const before = this.tensors();
-    const moves = this.hypothesesMove();
     this.state = next.state;
     this.found = null;
     try {
-      if (moves) this.decoding.reorder(next.parents);
+      this.decoding.reorder(kept.flatMap(({ parents }, block) => parents.map((beam) => block * numBeams + beam)));
       this.logits = this.stepWith(next.tokens, position);
     } finally {
       tf.dispose([next.parents, next.tokens, ...before]);
     }
-  }
-
-  /** Whether any hypothesis goes on in another row than its own. */
-  private hypothesesMove(): boolean {
-    return this.blocks.some((search, block) => this.kept.get(this.searches[search]!)?.select.some((from, beam) => this.found!.candidates[block]![from]!.beam !== beam));
   }
 
   private stepWith(tokens: Tensor1D, position: number): Tensor2D {
@@ -147,19 +144,7 @@ export class BeamRun implements GenerationRun {
   }
 
   private tooShort(position: number): Float32Array {
-    return Float32Array.from(this.decoding.rows, (prompt) => Number(position < this.settings.minNewTokens[prompt]!));
-  }
-
-  private choice(position: number): Choice {
-    const { sampling, processing, eosTokenIds } = this.settings;
-    return { sampling, processing, eosTokenIds: this.tooShort(position).includes(1) ? [...eosTokenIds] : [] };
-  }
-
-  private ends(prompt: number, tokens: readonly number[], next: number): FinishReason | null {
-    const { eosTokenIds, stopStrings, maxNewTokens } = this.settings;
-    if (eosTokenIds.has(next)) return "eos";
-    if (stopStrings?.completes(this.prompts[prompt]!, tokens, next)) return "stop";
-    return tokens.length + 1 >= maxNewTokens[prompt]! ? "length" : null;
+    return tooShortAt(this.settings, this.decoding.rows, position);
   }
 
   private answers(): Hypothesis[] {

@@ -19,9 +19,10 @@ export interface Hypothesis {
   finishedBy: FinishReason | null;
 }
 
-/** What a search keeps of its candidates: their indices, and what is to be added to their scores. */
+/** What a search keeps of its candidates, for each row: their indices, the hypothesis that each goes on from, and what is to be added to their scores. */
 export interface Kept {
   select: number[];
+  parents: number[];
   penalty: number[];
 }
 
@@ -37,7 +38,7 @@ const plus = (a: number, b: number): number => fround(a + b);
  * tells, as transformers' vectorised beam search, which candidates run on, which have ended, and when nothing better can come.
  */
 export class BeamSearch {
-  /** Best first, `numBeams` of them; at first all are the prompt, and only the first of them counts. */
+  /** `numBeams` of them, each in the row of the cache that it stands in; at first all are the prompt, and only the first of them counts. */
   running: Hypothesis[];
   /** The best that have ended, best first; with fewer than `numBeams`, the rest stand for nothing and do not count as ended. */
   ended: Hypothesis[];
@@ -66,13 +67,13 @@ export class BeamSearch {
       return { tokens: [...tokens, token], score, finishedBy: this.ends(tokens, token) };
     });
     const penalties = continued.map(({ finishedBy }) => (finishedBy === null ? 0 : NO_SCORE));
-    const order = best(continued.map(({ score }, i) => plus(score, penalties[i]!)), numBeams);
+    const order = inOwnRows(best(continued.map(({ score }, i) => plus(score, penalties[i]!)), numBeams), candidates);
     this.takeEnded(continued.slice(0, numBeams));
     this.running = order.map((i) => ({ ...continued[i]!, score: plus(continued[i]!.score, penalties[i]!) }));
     this.improvable = this.improvable && this.mayImprove(continued[0]!.tokens.length);
     const full = this.settings.earlyStopping === true && this.isFull();
     this.done = !this.improvable || full || continued.every(({ finishedBy }) => finishedBy !== null);
-    return { select: order, penalty: order.map((i) => penalties[i]!) };
+    return { select: order, parents: order.map((i) => candidates[i]!.beam), penalty: order.map((i) => penalties[i]!) };
   }
 
   /** Only the first `numBeams` candidates may end: the others are there so that enough run on. */
@@ -87,7 +88,7 @@ export class BeamSearch {
   private mayImprove(length: number): boolean {
     const { earlyStopping, lengthPenalty } = this.settings;
     const farthest = earlyStopping === "never" && lengthPenalty > 0 ? this.maxNewTokens : length;
-    return !this.isFull() || this.penalised(this.running[0]!.score, farthest) > Math.min(...this.ended.map(({ score }) => score));
+    return !this.isFull() || this.penalised(Math.max(...this.running.map(({ score }) => score)), farthest) > Math.min(...this.ended.map(({ score }) => score));
   }
 
   private isFull(): boolean {
@@ -111,4 +112,16 @@ export class BeamSearch {
 /** Indices of the n largest, largest first; of equals the first comes first. */
 function best(scores: readonly number[], n: number): number[] {
   return [...scores.keys()].sort((a, b) => (scores[b]! === scores[a]! ? a - b : scores[b]! > scores[a]! ? 1 : -1)).slice(0, n);
+}
+
+/** Candidates in rows so that of each hypothesis' continuations the best stays in its row, whose cache need not be moved then. */
+function inOwnRows(chosen: readonly number[], candidates: readonly Candidate[]): number[] {
+  const rows = new Array<number>(chosen.length).fill(-1);
+  const others = chosen.filter((i) => {
+    const { beam } = candidates[i]!;
+    if (rows[beam] !== -1) return true;
+    rows[beam] = i;
+    return false;
+  });
+  return rows.map((i) => (i === -1 ? others.shift()! : i));
 }

@@ -4,7 +4,7 @@ import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
-import { decodeStep, empty, moveRows, prefill, reorderRows, type CacheShape, type LayerCache } from "./decoder";
+import { copyRows, decodeStep, empty, moveRows, prefill, type CacheShape, type LayerCache } from "./decoder";
 import { ownProjections, type Projections } from "./projections";
 
 type Step = JitFunction<[Tensor1D, Scalar, Tensor1D], Tensor2D>;
@@ -18,7 +18,7 @@ export class KeyValueCache {
   private readonly prefills = new Map<Precision, JitFunction<[Tensor2D, Tensor1D], Tensor2D>>();
   private readonly steps = new Map<Projections, Step>();
   private readonly moves = new Map<KeyValueCache, JitFunction<[Tensor1D], void>>();
-  private readonly order: JitFunction<[Tensor1D], void>;
+  private readonly copies: JitFunction<[Tensor1D, Tensor1D], void>;
 
   constructor(
     private readonly model: LlamaForCausalLM,
@@ -29,7 +29,7 @@ export class KeyValueCache {
     const variable = (): Variable => tf.tidy(() => toResource(tf.variable(tf.zeros(size), false)));
     this.layers = model.layers.map(() => ({ keys: variable(), values: variable() }));
     this.release();
-    this.order = jit((parents) => reorderRows(this.layers, shape, parents, model.config), { name: "reorder_cache" });
+    this.copies = jit((targets, sources) => copyRows(this.layers, shape, targets, sources, model.config), { name: "copy_rows" });
   }
 
   /** Computes the prompts; see `prefill` in decoder.ts. */
@@ -58,9 +58,14 @@ export class KeyValueCache {
     return (this.steps.get(projections)?.traces.length ?? 0) > 0;
   }
 
-  /** Lets each row go on from another one's keys and values. @param parents int32, one for each sequence */
-  reorder(parents: Tensor1D): void {
-    this.order(parents);
+  /** Lets each row go on from another one's keys and values; a row that goes on from itself costs nothing. @param parents one for each row */
+  reorder(parents: readonly number[]): void {
+    const targets = [...parents.keys()].filter((row) => parents[row] !== row);
+    if (targets.length === 0) return;
+    // Few sizes are compiled: the first row stands in for what is missing, written more than once.
+    const size = [4, 2, 1].map((part) => Math.ceil(parents.length / part)).find((size) => size >= targets.length)!;
+    const rows = Array.from({ length: size }, (_, i) => targets[i] ?? targets[0]!);
+    tf.tidy(() => this.copies(tf.tensor1d(rows, "int32"), tf.tensor1d(rows.map((row) => parents[row]!), "int32")));
   }
 
   /** Takes over rows of a cache of at most this capacity. @param rows int32, one for each sequence of this cache */
@@ -91,7 +96,7 @@ export class KeyValueCache {
 
   dispose(): void {
     for (const compiled of [...this.steps.values(), ...this.prefills.values(), ...this.moves.values()]) compiled.dispose();
-    this.order.dispose();
+    this.copies.dispose();
     for (const { keys, values } of this.layers) tf.dispose([keys, values]);
   }
 }

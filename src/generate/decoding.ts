@@ -79,8 +79,8 @@ export class Decoding {
     return tf.tidy(() => this.cache.step(this.session.projections(this.settings.decodeWeights), tokens, tf.scalar(this.length + position - 1, "int32"), tf.tensor1d(this.padding(), "int32")));
   }
 
-  /** Lets rows go on from others. */
-  reorder(parents: Tensor1D): void {
+  /** Lets rows go on from others. @param parents one for each row */
+  reorder(parents: readonly number[]): void {
     this.cache.reorder(parents);
   }
 

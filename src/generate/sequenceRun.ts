@@ -1,10 +1,11 @@
 import type { Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { batchBucket } from "../engine/buckets";
-import type { Choice, HostHistory } from "./chooser";
+import type { HostHistory } from "./chooser";
 import { Decoding, fill } from "./decoding";
 import type { FinishReason, Generated, GenerationRun } from "./generate";
 import type { GenerateOptions } from "./options";
+import { choiceFor, endOf, tooShortAt } from "./rules";
 import { drawSeeds } from "./seeds";
 import type { GenerationSession } from "./session";
 import type { Settings } from "./settings";
@@ -35,7 +36,7 @@ export class SequenceRun implements GenerationRun {
     const total = Math.max(...this.settings.maxNewTokens);
     for (let position = 0; !signal.aborted; position++) {
       this.compute(position);
-      const tokens = await this.session.chooser.choose(this.logits!, this.choice(position), this.history(position), drawSeeds(this.settings.seed, this.rows, position));
+      const tokens = await this.session.chooser.choose(this.logits!, choiceFor(this.settings, this.tooShort(position)), this.history(position), drawSeeds(this.settings.seed, this.rows, position));
       this.take(tokens, position);
       this.listeners.onStep?.({ done: position + 1, total, sequences: () => this.sequences });
       if (this.finishedBy.every((reason) => reason !== null)) break;
@@ -75,13 +76,8 @@ export class SequenceRun implements GenerationRun {
     this.rows = rows;
   }
 
-  private choice(position: number): Choice {
-    const { sampling, processing, eosTokenIds } = this.settings;
-    return { sampling, processing, eosTokenIds: this.tooShort(position).includes(1) ? [...eosTokenIds] : [] };
-  }
-
   private tooShort(position: number): Float32Array {
-    return Float32Array.from(this.rows, (sequence) => Number(position < this.settings.minNewTokens[this.promptOf(sequence)]!));
+    return tooShortAt(this.settings, this.decoding.rows, position);
   }
 
   /** What was said in every row, where that matters for the token at `position`. */
@@ -105,18 +101,10 @@ export class SequenceRun implements GenerationRun {
       if (this.finishedBy[sequence] !== null || seen.has(sequence)) return;
       seen.add(sequence);
       const token = tokens[row]!;
-      this.finishedBy[sequence] = this.ends(sequence, token);
+      this.finishedBy[sequence] = endOf(this.settings, this.prompts, this.promptOf(sequence), this.sequences[sequence]!, token);
       this.sequences[sequence]!.push(token);
       this.listeners.onToken?.(token, sequence, position);
     });
-  }
-
-  private ends(sequence: number, token: number): FinishReason | null {
-    const { eosTokenIds, stopStrings } = this.settings;
-    const tokens = this.sequences[sequence]!;
-    if (eosTokenIds.has(token)) return "eos";
-    if (stopStrings?.completes(this.prompts[this.promptOf(sequence)]!, tokens, token)) return "stop";
-    return tokens.length + 1 >= this.limitOf(sequence) ? "length" : null;
   }
 
   dispose(): void {

@@ -10,9 +10,9 @@ const measured = (side: string, setting: string, seconds: number[], decodeSecond
 });
 
 test("options of the bench", () => {
-  assert.deepEqual(parseOptions([]), { batches: [1, 8, 16], weights: ["float32", "bfloat16", "int8"], peer: true, anyway: false });
-  assert.deepEqual(parseOptions(["--batch", "32", "--weights", "int8", "--peer", "none", "--anyway"]), { batches: [32], weights: ["int8"], peer: false, anyway: true });
-  for (const [args, message] of [[["--batch", "0"], /--batch 0/], [["--weights", "int4"], /--weights int4/], [["--peer", "vllm"], /--peer vllm/], [["--rows", "x"], /Unknown option '--rows'/]] as [string[], RegExp][]) {
+  assert.deepEqual(parseOptions([]), { batches: [1, 8, 16], weights: ["float32", "bfloat16", "int8"], peer: true, steps: 5, anyway: false });
+  assert.deepEqual(parseOptions(["--batch", "32", "--weights", "int8", "--peer", "none", "--steps", "3", "--anyway"]), { batches: [32], weights: ["int8"], peer: false, steps: 3, anyway: true });
+  for (const [args, message] of [[["--batch", "0"], /--batch 0/], [["--steps", "x"], /--steps x/], [["--weights", "int4"], /--weights int4/], [["--peer", "vllm"], /--peer vllm/], [["--rows", "x"], /Unknown option '--rows'/]] as [string[], RegExp][]) {
     assert.throws(() => parseOptions(args), message);
   }
 });
