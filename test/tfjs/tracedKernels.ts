@@ -59,6 +59,7 @@ function tracedKernel({ kernelName, kernelFunc }: KernelConfig): KernelFunc {
     try {
       return outsideOfTape(() => settled(fn!(...args)));
     } catch (error) {
+      binding.context.settleBackground();
       if (fn.traces.length === 0) functions.delete(key);
       if (!(error instanceof TraceError)) throw error;
       untraceable.add(key);
