@@ -158,14 +158,6 @@ test("optimisers of tfjs work inside: gradients of captured variables", async ()
   assert.deepEqual(losses, [5, 1.25, 0.3125]);
 });
 
-test("random numbers that tfjs makes in JavaScript are constants of the trace; TensorFlow's are drawn at each call", async () => {
-  const uniform = jit(() => tf.randomUniform([4]));
-  assert.deepEqual(await value(uniform()), await value(uniform()));
-  const coins = jit((logits: Tensor) => tf.multinomial(logits as Tensor1D, 64, 3));
-  const even = tf.zeros([2]);
-  assert.notDeepEqual(await value(coins(even)), await value(coins(even)));
-});
-
 test("jit inside jit and under a gradient tape", async () => {
   const square = jit((x: Tensor) => tf.mul(x, x));
   const outer = jit((x: Tensor) => tf.add(square(x) as Tensor, square(tf.add(x, 1)) as Tensor));
