@@ -16,6 +16,8 @@ test("a spec for the backend fails when another backend is there or in use; ops 
   const begin = (fullName: string): void => start({ fullName, status: "passed", failedExpectations: [] });
 
   begin("op for us works");
+  assert.throws(before, /has .*cpu/);
+  for (const name of Object.keys(tf.engine().registryFactory)) if (name !== "tensorflow") tf.removeBackend(name);
   before();
   const ops = executed.ops;
   tf.tidy(() => tf.add(1, 2).dataSync());
