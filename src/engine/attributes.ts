@@ -3,7 +3,7 @@ import { ATTR, dtypeNumber } from "./dtypes";
 import type { Attribute } from "./eager";
 
 /** Attributes of a TensorFlow op as the engine's code writes them; numbers are integers unless said to be floats. */
-export type RawAttributes = Record<string, boolean | number | string | number[] | string[] | { type: number } | { float: number }>;
+export type RawAttributes = Record<string, boolean | number | string | number[] | string[] | { type: number | number[] } | { float: number | number[] }>;
 
 /** An attribute that names a data type. */
 export function type(dtype: DataType): { type: number } {

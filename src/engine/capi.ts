@@ -87,17 +87,23 @@ export function nativeView(address: Pointer, bytes: number): Uint8Array {
 
 const interned = new Map<string, Pointer>();
 
+function place(key: string, bytes: Uint8Array): Pointer {
+  const memory = koffi.alloc("char", bytes.length);
+  const address = Number(koffi.address(memory));
+  nativeView(address, bytes.length).set(bytes);
+  interned.set(key, address);
+  return address;
+}
+
 /** Address of a zero-terminated copy of `text` that lives as long as the process. */
 export function cString(text: string): Pointer {
-  let address = interned.get(text);
-  if (address === undefined) {
-    const bytes = Buffer.from(`${text}\0`, "utf8");
-    const memory = koffi.alloc("char", bytes.length);
-    address = Number(koffi.address(memory));
-    nativeView(address, bytes.length).set(bytes);
-    interned.set(text, address);
-  }
-  return address;
+  return interned.get(text) ?? place(text, Buffer.from(`${text}\0`, "utf8"));
+}
+
+/** Address of a copy of `bytes`, which need be no text, that lives as long as the process. */
+export function cBytes(bytes: Uint8Array): Pointer {
+  const key = `\0${Buffer.from(bytes).toString("latin1")}`;
+  return interned.get(key) ?? place(key, Buffer.concat([bytes, Buffer.alloc(1)]));
 }
 
 const SCRATCH_BYTES = 256;

@@ -9,7 +9,7 @@ export const TF = {
 export const ATTR = { STRING: 0, INT: 1, FLOAT: 2, BOOL: 3, TYPE: 4, SHAPE: 5, TENSOR: 6, FUNC: 8 } as const;
 
 export type NumericArray = Float32Array | Int32Array | Uint8Array | BigInt64Array | Float64Array | Uint16Array;
-type NumericConstructor = { new (buffer: ArrayBuffer): NumericArray; new (length: number): NumericArray };
+type NumericConstructor = { new (buffer: ArrayBuffer): NumericArray; new (length: number): NumericArray; readonly BYTES_PER_ELEMENT: number };
 
 const LAYOUT = new Map<number, [bytes: number, array: NumericConstructor]>([
   [TF.FLOAT, [4, Float32Array]], [TF.DOUBLE, [8, Float64Array]], [TF.INT32, [4, Int32Array]], [TF.UINT8, [1, Uint8Array]],

@@ -1,4 +1,4 @@
-import { c, cString, check, status, type Pointer } from "./capi";
+import { c, cBytes, cString, check, status, type Pointer } from "./capi";
 import type { Context } from "./context";
 import { ATTR, int64s } from "./dtypes";
 
@@ -13,7 +13,7 @@ const bytesOf = (value: unknown): Uint8Array => (typeof value === "string" ? Buf
 /** Lengths and addresses of a list of byte strings, as the C API takes them. */
 export function stringList(values: unknown[]): { addresses: BigUint64Array; lengths: BigUint64Array } {
   return {
-    addresses: BigUint64Array.from(values, (value) => BigInt(cString(Buffer.from(bytesOf(value)).toString("utf8")))),
+    addresses: BigUint64Array.from(values, (value) => BigInt(cBytes(bytesOf(value)))),
     lengths: BigUint64Array.from(values, (value) => BigInt(bytesOf(value).length)),
   };
 }

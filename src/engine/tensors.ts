@@ -7,8 +7,18 @@ export type HostValues = NumericArray | Uint8Array[];
 /** `sizeof(TF_TString)` (tensorflow/core/platform/ctstring.h). */
 const STRING_BYTES = 24;
 
-export function byteView(values: ArrayBufferView): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+/** koffi makes views of at most 4 GiB, and so are typed arrays of bytes: larger memory is copied in pieces. */
+const PIECE_BYTES = 2 ** 30;
+
+/** Copies between native memory and an array of the same size, whose bytes may be more than one view can hold. */
+function copy(address: Pointer, array: ArrayBufferView, direction: "to native" | "from native"): void {
+  for (let at = 0; at < array.byteLength; at += PIECE_BYTES) {
+    const size = Math.min(PIECE_BYTES, array.byteLength - at);
+    const native = nativeView(address + at, size);
+    const own = new Uint8Array(array.buffer, array.byteOffset + at, size);
+    if (direction === "to native") native.set(own);
+    else own.set(native);
+  }
 }
 
 /** A `TF_Tensor` that holds a copy of `values`; the caller deletes it. */
@@ -21,7 +31,7 @@ export function newHostTensor(shape: readonly number[], dtype: number, values: H
     throw new Error(`Shape [${shape}] does not match the values: they take ${array.byteLength} bytes, the shape ${expected}.`);
   }
   const tensor = c.TF_AllocateTensor(dtype, dims, dims.length, expected);
-  if (expected > 0) nativeView(c.TF_TensorData(tensor), expected).set(byteView(array));
+  copy(c.TF_TensorData(tensor), array, "to native");
   return tensor;
 }
 
@@ -50,6 +60,16 @@ export function shapeOfHandle(handle: Pointer): number[] {
   return Array.from({ length: rank }, (_, axis) => c.TFE_TensorHandleDim(handle, axis, status));
 }
 
+function newArray(shape: readonly number[], dtype: number): NumericArray {
+  const [bytes, ArrayType] = layoutOf(dtype);
+  const length = (elementCount(shape) * bytes) / ArrayType.BYTES_PER_ELEMENT;
+  try {
+    return new ArrayType(length);
+  } catch (error) {
+    throw new RangeError(`The tensor [${shape}] holds ${length} numbers, more than a JavaScript array can be given now (${(error as Error).message}). Read it in parts: tf.slice(tensor, begin, size).`);
+  }
+}
+
 /** Copies a resolved `TF_Tensor` into JavaScript and deletes it. */
 function takeValues(tensor: Pointer, shape: readonly number[], dtype: number): HostValues {
   try {
@@ -60,9 +80,9 @@ function takeValues(tensor: Pointer, shape: readonly number[], dtype: number): H
         return length === 0 ? new Uint8Array(0) : nativeView(c.TF_StringGetDataPointer(data + STRING_BYTES * i), length).slice();
       });
     }
-    const [, ArrayType] = layoutOf(dtype);
-    const bytes = c.TF_TensorByteSize(tensor);
-    return bytes === 0 ? new ArrayType(0) : new ArrayType(nativeView(c.TF_TensorData(tensor), bytes).slice().buffer as ArrayBuffer);
+    const array = newArray(shape, dtype);
+    copy(c.TF_TensorData(tensor), array, "from native");
+    return array;
   } finally {
     c.TF_DeleteTensor(tensor);
   }

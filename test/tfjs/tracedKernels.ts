@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import type { KernelConfig, KernelFunc, Tensor, TensorInfo } from "@tensorflow/tfjs";
-import { binding, tf } from "../../src/engine/backend";
+import { binding, keepVariablesInPlace, tf } from "../../src/engine/backend";
 import { jit, type JitFunction } from "../../src/engine/jit";
 import { TraceError } from "../../src/engine/traceError";
 import type { KernelReport } from "./report";
@@ -25,6 +25,17 @@ export function traceKernels(): void {
     tf.unregisterKernel(config.kernelName, config.backendName);
     tf.registerKernel({ ...config, kernelFunc: tracedKernel(config) });
   }
+  moveVariablesBeforehand();
+}
+
+/** A trace moves variables into TensorFlow's memory, which tfjs would take for a leak of the kernel: they move just before. */
+function moveVariablesBeforehand(): void {
+  const engine = tf.engine();
+  const { runKernel } = engine;
+  engine.runKernel = (...call) => {
+    if (!binding.recorder) keepVariablesInPlace();
+    return runKernel.apply(engine, call) as never;
+  };
 }
 
 const tensorsOf = (inputs: Inputs): TensorInfo[] => Object.values(inputs).flatMap((input) => input ?? []);
@@ -59,6 +70,7 @@ function tracedKernel({ kernelName, kernelFunc }: KernelConfig): KernelFunc {
     try {
       return outsideOfTape(() => settled(fn!(...args)));
     } catch (error) {
+      binding.context.settleBackground();
       if (fn.traces.length === 0) functions.delete(key);
       if (!(error instanceof TraceError)) throw error;
       untraceable.add(key);

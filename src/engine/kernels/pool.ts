@@ -48,7 +48,7 @@ const max = (name: string, rank: Rank): KernelConfig =>
 const maxGradient = (name: string, rank: Rank): KernelConfig =>
   kernel<{ dy: Tensor; input: Tensor; output: Tensor }, PoolAttributes>(name, ({ inputs: { dy, input, output }, attributes, run }) => {
     const window = withPositionsOf(windowOf(rank, input.shape, attributes), dy);
-    const raw = { ...attributesOf(window, input.dtype), TInput: type(input.dtype) };
+    const raw = { ...attributesOf(window, input.dtype), ...(rank === 3 && { TInput: type(input.dtype) }) };
     if (fits(window)) return run(name, [input, output, dy], raw);
     return unpad(run(name, [pad(input, window, lowest(input.dtype)), output, dy], raw), window);
   });

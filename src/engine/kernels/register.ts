@@ -7,6 +7,7 @@ import { leakyRelu, round, sign, step } from "./elementwise";
 import { gatherV2 } from "./gather";
 import { rotateWithOffset, transform } from "./image";
 import { bitwiseAnd, denseBincount } from "./integers";
+import { mean } from "./mean";
 import { maxPoolWithArgmax, pools } from "./pool";
 import { raggedGather, raggedRange, raggedTensorToTensor } from "./ragged";
 import { multinomial } from "./random";
@@ -17,7 +18,7 @@ import { stringNGrams, stringSplit, stringToHashBucketFast } from "./strings";
 
 /** Kernels that take the place of tfjs-node's, and those that it does not have. */
 const KERNELS: readonly KernelConfig[] = [
-  bitwiseAnd, ...convolutions, denseBincount, diag, einsum, gatherV2, leakyRelu, maxPoolWithArgmax, multinomial, ...pools, raggedGather, raggedRange, raggedTensorToTensor,
+  bitwiseAnd, ...convolutions, denseBincount, diag, einsum, gatherV2, leakyRelu, maxPoolWithArgmax, mean, multinomial, ...pools, raggedGather, raggedRange, raggedTensorToTensor,
   rotateWithOffset, round, scatterNd, searchSorted, sign, sparseFillEmptyRows, sparseReshape, sparseSegmentMean, sparseSegmentSum, step, stringNGrams, stringSplit,
   stringToHashBucketFast, transform,
 ];

@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Tensor1D } from "@tensorflow/tfjs";
+import { tf } from "../../src/engine/backend";
+import { engineMemory } from "../../src/engine/info";
+import { jit } from "../../src/engine/jit";
+
+// 2^31 bytes is where lengths in 32 bits end; each test holds the tensor's bytes at most three times.
+const BEYOND = 2 ** 31 + 64;
+
+test("float32 tensors over 2 GiB: sent, computed on, traced, read back", () => {
+  const before = engineMemory();
+  const count = BEYOND / 4;
+  let sent: Float32Array | null = new Float32Array(count);
+  sent[0] = 1;
+  sent[count - 1] = -7;
+  const x = tf.tensor1d(sent);
+  sent = null;
+  const ends = (y: Tensor1D): number[] => tf.tidy(() => Array.from(tf.concat([tf.slice(y, 0, 1), tf.slice(y, count - 1, 1)]).dataSync()));
+  assert.deepEqual(ends(x), [1, -7]);
+  assert.equal(tf.tidy(() => tf.min(x).dataSync()[0]), -7);
+  const negated = jit((y: Tensor1D) => tf.neg(y));
+  const y = negated(x) as Tensor1D;
+  x.dispose();
+  const read = y.dataSync();
+  assert.deepEqual([read.length, read[0], read[count - 1]], [count, -1, 7]);
+  y.dispose();
+  negated.dispose();
+  assert.deepEqual(engineMemory(), before);
+});
+
+test("bool tensors of more than 2^31 values", async () => {
+  const before = engineMemory();
+  const x = tf.fill([BEYOND], 1, "bool" as "int32") as Tensor1D;
+  const last = tf.tidy(() => tf.logicalNot(tf.slice(x, BEYOND - 3, 3)).dataSync());
+  assert.deepEqual([...last], [0, 0, 0]);
+  const read = await x.data();
+  assert.deepEqual([read.length, read[BEYOND - 1]], [BEYOND, 1]);
+  x.dispose();
+  assert.deepEqual(engineMemory(), before);
+});
