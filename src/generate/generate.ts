@@ -1,6 +1,7 @@
 import type { Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { stopSignal } from "../engine/host";
+import { LeakSentinel } from "../engine/sentinel";
 import type { LlamaForCausalLM } from "../model/llama";
 import { batchBucket, capacityBucket, promptBucket } from "./buckets";
 import type { KeyValueCache } from "./cache";
@@ -70,11 +71,17 @@ class Run {
   }
 
   async finish(signal: AbortSignal): Promise<Generated> {
-    for (let position = 0; !signal.aborted; position++) {
-      this.compute(position);
-      const tokens = await this.session.choose(this.logits!, this.settings.sampling, this.seeds(position));
-      this.take(tokens, position);
-      if (this.finishedBy.every((reason) => reason !== null)) break;
+    const sentinel = LeakSentinel.begin("Generation");
+    try {
+      for (let position = 0; !signal.aborted; position++) {
+        this.compute(position);
+        const tokens = await this.session.choose(this.logits!, this.settings.sampling, this.seeds(position));
+        sentinel?.check(`the token at place ${position}`, { held: [this.logits!], newVariables: true });
+        this.take(tokens, position);
+        if (this.finishedBy.every((reason) => reason !== null)) break;
+      }
+    } finally {
+      sentinel?.end();
     }
     return { sequences: this.sequences, finishedBy: this.finishedBy.map((reason) => reason ?? "stopped") };
   }

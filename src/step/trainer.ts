@@ -1,5 +1,7 @@
 import type { Tensor, Variable } from "@tensorflow/tfjs";
+import { tf } from "../engine/backend";
 import { stopSignal } from "../engine/host";
+import { LeakSentinel } from "../engine/sentinel";
 import type { TrainingArguments } from "./arguments";
 import { epochBatches } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
@@ -104,10 +106,12 @@ export class TrainingLoop {
     let tokens = 0;
     let samples = 0;
     let prepared = this.prepareStep(0);
+    const sentinel = LeakSentinel.begin("Training", await settled(prepared));
     try {
       while (state.step < state.maxSteps && !stopping()) {
         await this.tell((callback) => callback.onStepBegin?.(state));
         const batches = await prepared;
+        const tracesBefore = this.step.traceCount;
         const rate = this.args.learningRate * scheduleFactor(this.args.lrSchedulerType, state.step, state.maxSteps, this.args.warmupSteps);
         const read = this.step.run(batches.map((batch) => batch.tensors), rate);
         const rows = plan[state.step]!.flat();
@@ -123,14 +127,17 @@ export class TrainingLoop {
         tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
         samples += rows.length;
         window.add(values, rate);
+        sentinel?.check(`step ${state.step}`, { held: await settled(prepared), newVariables: this.step.traceCount > tracesBefore });
         await this.afterStep(window, stopping, signal);
+        sentinel?.check(`callbacks, evaluation and checkpoint after step ${state.step}`, { held: await settled(prepared), newVariables: true });
       }
     } catch (error) {
       // Charts and progress bars must not be left as if the run still went on.
       await this.tell((callback) => callback.onTrainEnd?.(state));
       throw error;
     } finally {
-      await prepared.then((batches) => batches.forEach((batch) => batch.tensors.forEach((tensor) => tensor.dispose())), () => undefined);
+      sentinel?.end();
+      tf.dispose(await settled(prepared));
     }
     // Asked to stop after the row of its last step was due: what the steps since then measured is kept too.
     if (!window.isEmpty) await this.log(window.row(state, this.method.metricNames));
@@ -199,6 +206,9 @@ export class TrainingLoop {
     this.step.dispose();
   }
 }
+
+/** The tensors of batches that are being prepared, none if that failed. */
+const settled = (prepared: Promise<{ tensors: Tensor[] }[]>): Promise<Tensor[]> => prepared.then((batches) => batches.flatMap(({ tensors }) => tensors), () => []);
 
 /** Means of what the steps since the last row measured. */
 class LogWindow {
