@@ -25,7 +25,7 @@ const TIMED_STEPS = { all: 20, cell: 6 };
 const PEER_WARM_UP = 2;
 
 /** The ways in which a peer reaches a precision on a CPU; the fastest one counts. */
-const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
+export const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
   float32: ["float32"],
   bfloat16: ["bfloat16 autocast", "bfloat16 weights"],
 };
@@ -79,7 +79,7 @@ function busyMessage(others: number): Error {
   return tooBusy(`The machine is busy (${describeLoad(others)}; ${BUSY_ABOVE * 100} % is the most): figures would not be worth reporting. Run the bench again when it is idle.`);
 }
 
-async function peerPython(): Promise<string> {
+export async function peerPython(): Promise<string> {
   const { ensurePeer } = await import("./peerVenv.mjs");
   return ensurePeer(console.error);
 }
@@ -116,11 +116,11 @@ async function measure({ precision, timed, texts, tokenized }: CellPlan, peerNam
   return runs;
 }
 
-function ourSide(precision: BenchPrecision, job: string): Side {
+export function ourSide(precision: BenchPrecision, job: string): Side {
   return new Side("alignlab", precision, process.execPath, ["--import", require.resolve("tsx"), path.join(__dirname, "ours", "dpo.ts"), job]);
 }
 
-function peerSide(name: PeerName, setting: string, python: string, job: string, home: string): Side {
+export function peerSide(name: PeerName, setting: string, python: string, job: string, home: string): Side {
   const environment = { HF_HOME: home, HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", TOKENIZERS_PARALLELISM: "false", CUDA_VISIBLE_DEVICES: "" };
   return new Side(name, setting, python, [path.join(__dirname, "peers", `dpo_${name}.py`), job], environment);
 }

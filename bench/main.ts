@@ -1,5 +1,6 @@
 import { dpo } from "./dpo";
 import { BenchFailure } from "./failure";
+import { memory } from "./memory";
 
 /** A bench: what it is called, what it says of itself, and what runs it. */
 export interface Bench {
@@ -8,7 +9,7 @@ export interface Bench {
   run(args: string[]): Promise<void>;
 }
 
-const benches: Record<string, Bench> = { dpo };
+const benches: Record<string, Bench> = { dpo, memory };
 
 const usage = `npm run bench -- NAME [options]
 Measures this library beside its peers in one run, and ends with one JSON line.

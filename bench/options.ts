@@ -40,7 +40,7 @@ function batchSize(text: string): number {
   return Number(text);
 }
 
-function oneOf<T extends string>(option: string, value: string, allowed: readonly T[]): T {
+export function oneOf<T extends string>(option: string, value: string, allowed: readonly T[]): T {
   if (!(allowed as readonly string[]).includes(value)) throw misuse(`${option} ${value}: ${allowed.slice(0, -1).join(", ")} or ${allowed.at(-1)} is needed.`);
   return value as T;
 }

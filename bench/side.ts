@@ -10,6 +10,8 @@ const KEPT_CHARACTERS = 4_000;
 export interface Ready {
   threads: number;
   versions: Record<string, string>;
+  /** The peak memory that it predicts for itself, where it does. */
+  plannedBytes?: number;
 }
 
 interface Event extends Partial<Ready> {
@@ -40,8 +42,8 @@ export class Side {
 
   /** Waits until the side has loaded its model and its data. */
   async ready(): Promise<Ready> {
-    const { threads, versions } = await this.next("ready");
-    return { threads: threads!, versions: versions! };
+    const { threads, versions, plannedBytes } = await this.next("ready");
+    return { threads: threads!, versions: versions!, ...(plannedBytes === undefined ? {} : { plannedBytes }) };
   }
 
   /** Lets the side take its next step. */

@@ -1,6 +1,7 @@
 export { tf } from "./engine/backend";
 export { display, clearOutput, steps, stopSignal, tick, StopError, type MimeBundle } from "./engine/host";
 export { engineInfo, engineMemory, type EngineInfo } from "./engine/info";
+export { LeakError } from "./engine/sentinel";
 export { jit, type JitFunction, type JitOptions } from "./engine/jit";
 export type { Precision } from "./engine/recorder";
 export { RandomSource } from "./engine/random";
@@ -43,11 +44,15 @@ export { generateText, type GenerateTextOptions } from "./generate/text";
 export { TRAINING_DEFAULTS, type TrainingArguments } from "./step/arguments";
 export type { LogRow, TrainerCallback, TrainerState } from "./step/callbacks";
 export { DPO_DEFAULTS, DPOTrainer, type DPOConfig, type DPOTrainerOptions } from "./step/dpoTrainer";
+export { MemoryError, type MemoryAdvice } from "./step/memoryAdvice";
+export { planMemory, type MemoryArguments, type MemoryParts, type MemoryPlan, type MemoryPlanOptions } from "./step/memoryPlan";
+export type { StepShapes } from "./step/memoryCounts";
 export { AdamW, clipFactor, globalNorm, type AdamWOptions } from "./step/optimizer";
 export { TrainingDivergedError, type TrainOutput } from "./step/trainer";
 
 export { historyFrame } from "./log/frame";
 export { jsonlCallback, readJsonl, writeJsonl } from "./log/jsonl";
+export { memoryTable } from "./log/memoryTable";
 export { progressBar, progressCallback, type ProgressBar } from "./log/progress";
 export { sideBySide, table, type Table, type TableOptions } from "./log/table";
 

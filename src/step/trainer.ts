@@ -5,6 +5,8 @@ import { LeakSentinel } from "../engine/sentinel";
 import type { TrainingArguments } from "./arguments";
 import { epochBatches } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import { requireMemory, planRun, type MemoryNeeds, type PlannedRun } from "./memoryAdvice";
+import { variableBytes, type MemoryPlan } from "./memoryPlan";
 import { scheduleFactor } from "./schedule";
 import { TrainStep, type LossFunction } from "./trainStep";
 
@@ -18,6 +20,8 @@ export interface TrainingMethod {
   loss: LossFunction;
   /** Names of the loss function's metrics, in their order. */
   metricNames: readonly string[];
+  /** What its memory is predicted from; without it the run is not checked. */
+  memory?: MemoryNeeds;
   /** Measures the held-out rows; names without the prefix `eval_`. */
   evaluate?(signal: AbortSignal): Promise<Record<string, number> | null>;
   /** Writes a checkpoint. */
@@ -48,6 +52,8 @@ export class TrainingLoop {
   readonly step: TrainStep;
   private readonly plan: number[][][];
   private readonly stepsPerEpoch: number;
+  private readonly optimizerBytes: number;
+  private checkedPlan: MemoryPlan | null = null;
   private stopRequested = false;
 
   constructor(
@@ -61,7 +67,25 @@ export class TrainingLoop {
     const maxSteps = args.maxSteps > 0 ? args.maxSteps : Math.ceil(this.stepsPerEpoch * args.numTrainEpochs);
     this.plan = this.planSteps(maxSteps);
     this.state = { step: 0, maxSteps, epoch: 0, numTrainEpochs: maxSteps / this.stepsPerEpoch, logHistory: [], startedAt: 0, stopped: false };
+    const before = variableBytes();
     this.step = new TrainStep(method.parameters, method.loss, args);
+    this.optimizerBytes = variableBytes() - before;
+  }
+
+  /** The memory that the run's largest step is predicted to take; null for a method that does not say what it needs. */
+  get memoryPlan(): MemoryPlan | null {
+    return this.checkedPlan ?? (this.plannedRun ? planRun(this.plannedRun) : null);
+  }
+
+  private get plannedRun(): PlannedRun | null {
+    const { memory, lengths } = this.method;
+    return memory ? { needs: memory, args: this.args, lengths, batches: this.plan.flat(), optimizerAlive: this.optimizerBytes } : null;
+  }
+
+  /** Makes sure that the run fits into memory; it does nothing the second time. @throws MemoryError with the settings that would fit */
+  checkMemory(): void {
+    const run = this.plannedRun;
+    if (run) this.checkedPlan ??= requireMemory(run);
   }
 
   /** The row numbers of every step's batches. */
@@ -93,9 +117,10 @@ export class TrainingLoop {
 
   /**
    * Runs to the last step, or until `stop()` or the notebook's Stop, keeping what was reached.
-   * @throws TrainingDivergedError naming step and rows when a number is no longer finite
+   * @throws TrainingDivergedError naming step and rows when a number is no longer finite, MemoryError before the first step
    */
   async run(): Promise<TrainOutput> {
+    this.checkMemory();
     const { state, plan } = this;
     const signal = stopSignal();
     const stopping = (): boolean => this.stopRequested || signal.aborted;
