@@ -5,6 +5,7 @@ const NAMES: Record<keyof MemoryParts, string> = {
   weights: "weights", narrowWeights: "bfloat16 copies of the weights", referenceCopy: "copy of the policy as the reference", optimizerMoments: "optimiser's moments",
   gradients: "gradients", activations: "activations", attentionScores: "attention scores", headChunk: "logits and the head's gradient",
   otherVariables: "other models", overhead: "Node, TensorFlow, compiled functions",
+  retained: "kept from earlier work",
 };
 
 /** What a training step is predicted to hold at its peak, in GB, part by part; see `planMemory`. */

@@ -60,21 +60,33 @@ export function linear<T extends Tensor>(x: T, weight: Tensor2D): T {
   return tf.reshape(tf.matMul(flat, weight, false, true), [...x.shape.slice(0, -1), weight.shape[0]]) as T;
 }
 
-/** SwiGLU's gate (Shazeer 2020, eq. 6): silu(gate) · up, for a matrix product to use. Shapes equal. */
-export function swiGlu<T extends Tensor>(gate: T, up: T): T {
-  return withGradient(
-    [gate, up],
+/**
+ * SwiGLU (Shazeer 2020, eq. 6) after its first two products: (silu(gate) · up) · downᵀ. The gated value is not kept for
+ * the backward pass: the pass over memory that computes the gradients of gate and up gives it anew.
+ * @param gate [..., in] @param up as gate @param down [out, in] @returns [..., out]
+ */
+export function swiGlu<T extends Tensor>(gate: T, up: T, down: Tensor2D): T {
+  const [outputs, width] = down.shape;
+  const rows = [gate, up].map((x) => tf.reshape(x, [-1, width]));
+  const result = withGradient(
+    [...rows, down],
     (save) => {
-      save([gate, up]);
-      return fuse("swiglu", [gate, up], (gate, up) => [mul(mul(gate!, rawOp("Sigmoid", [gate!], { T: float })), up!)], { operands: true })[0]!;
+      save([...rows, down]);
+      const [gated] = fuse("swiglu", rows, (gate, up) => [mul(mul(gate!, rawOp("Sigmoid", [gate!], { T: float })), up!)], { operands: true });
+      return tf.matMul(gated!, down, false, true);
     },
-    (dy, [gate, up]) => fuse("swiglu_gradient", [gate!, up!, dy], (gate, up, dy) => {
-      const sigmoid = rawOp("Sigmoid", [gate!], { T: float });
-      const silu = mul(gate!, sigmoid);
-      const dSilu = add(silu, sub(sigmoid, mul(silu, sigmoid)));
-      return [mul(mul(dy!, up!), dSilu), mul(dy!, silu)];
-    }, { operands: true }),
-  ) as T;
+    (dy, [gate, up, down]) => {
+      const dGated = tf.matMul(dy, down!);
+      const [dGate, dUp, gated] = fuse("swiglu_gradient", [gate!, up!, dGated], (gate, up, dGated) => {
+        const sigmoid = rawOp("Sigmoid", [gate!], { T: float });
+        const silu = mul(gate!, sigmoid);
+        const dSilu = add(silu, sub(sigmoid, mul(silu, sigmoid)));
+        return [mul(mul(dGated!, up!), dSilu), mul(dGated!, silu), mul(silu, up!)];
+      }, { operands: true });
+      return [dGate!, dUp!, tf.matMul(dy, gated!, true, false)];
+    },
+  );
+  return tf.reshape(result, [...gate.shape.slice(0, -1), outputs]) as T;
 }
 
 /** Cosines and sines of rotary angles. `sin` carries the rotation's sign: its first half is negated. */

@@ -19,7 +19,7 @@ const FLOAT = 4;
 const BFLOAT16 = 2;
 
 /** Bytes of a value that only matrix products and fused parts read: those of its narrow copy, where there is one. */
-export const operandBytes = (precision: Precision): number => (precision === "bfloat16" ? BFLOAT16 : FLOAT);
+export const operandBytes = (precision: Precision): number => (precision === "float32" ? FLOAT : BFLOAT16);
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
@@ -51,8 +51,8 @@ export function layerBytes(config: LlamaConfig, shapes: StepShapes, precision: P
   const operand = operandBytes(precision);
   // rmsNorm saves both stages of the residual stream as they are, and 1/rms of each.
   const stream = FLOAT * length * 2 * (hidden + 1);
-  // The matrix products save what they multiply: two normed values, the attention's result, gate · up; swiGlu gate and up.
-  const operands = operand * length * (2 * hidden + heads * headDim + 3 * wide);
+  // The matrix products save what they multiply: two normed values and the attention's result; swiGlu saves gate and up.
+  const operands = operand * length * (2 * hidden + heads * headDim + 2 * wide);
   // attend saves q, k, v and its result in rows.
   const attended = operand * rows * headDim * (2 * queryWidth * heads + 2 * keyWidth * keyHeads);
   return {
@@ -67,8 +67,8 @@ export function backwardBytes(config: LlamaConfig, shapes: StepShapes, precision
   const { hiddenSize: hidden, intermediateSize: wide, numAttentionHeads: heads } = config;
   const { length, rows, queryWidth, keyWidth } = shapes;
   const operand = operandBytes(precision);
-  // Gradients of gate · up, gate and up, and of the stream before and after the products.
-  const feedForward = operand * length * 3 * wide + FLOAT * length * 3 * hidden;
+  // The gated value anew, the gradients of it, of gate and of up, and those of the stream before and after the products.
+  const feedForward = operand * length * 4 * wide + FLOAT * length * 3 * hidden;
   // Gradients of the probabilities and of the scores.
   const attention = operand * rows * heads * queryWidth * keyWidth * 2 + FLOAT * length * 3 * hidden;
   return Math.max(feedForward, attention);
@@ -91,7 +91,7 @@ export function headBytes(config: LlamaConfig, { predictions }: StepShapes, prec
   const table = FLOAT * vocabulary * hidden;
   return {
     softmax: operand * predictions * vocabulary,
-    forward: FLOAT * chunk * vocabulary + (precision === "bfloat16" ? (FLOAT + BFLOAT16) * chunk * vocabulary : 0),
+    forward: FLOAT * chunk * vocabulary + (precision !== "float32" ? (FLOAT + BFLOAT16) * chunk * vocabulary : 0),
     backward: predictions > CHUNK_ROWS ? 2 * table : table,
   };
 }

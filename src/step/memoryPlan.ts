@@ -30,6 +30,8 @@ export interface MemoryParts {
   otherVariables: number;
   /** Node, TensorFlow's libraries and the compiled functions. */
   overhead: number;
+  /** What earlier work has taken beyond all of this: TensorFlow gives nothing back to the system. */
+  retained: number;
 }
 
 export interface MemoryPlan {
@@ -67,8 +69,10 @@ const FLOAT = 4;
 const NODE_BYTES = 13_000;
 /** Nodes of a layer's forward and backward pass and of its update. */
 const LAYER_NODES = 270;
-/** XLA's code for the parts of a layer, the same for every layer, and the pages of TensorFlow's libraries that a first step touches. */
-const COMPILER_BYTES = 25e6;
+/** Pages of the binaries of Node and TensorFlow that a run touches. */
+const BINARY_BYTES = 370e6;
+/** What both hold beside JavaScript's heap, tensors and compiled functions: op and kernel registries, XLA's compiler, stacks. */
+const RUNTIME_BYTES = 110e6;
 
 /** Bytes of an optimiser's state for so many parameters. 8-bit moments carry a float32 scale for each block of 256. */
 function momentBytes(parameters: number, optim: string): number {
@@ -97,7 +101,8 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     gradients: gradientAccumulationSteps > 1 ? weights : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
-    overhead: Math.max(0, resident - variables) + COMPILER_BYTES + compiledShapes * layers * LAYER_NODES * NODE_BYTES,
+    overhead: runtimeBytes() + compiledShapes * layers * LAYER_NODES * NODE_BYTES,
+    retained: 0,
   };
   const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });
   const peaks = moments.map(({ moment, parts }) => {
@@ -107,8 +112,17 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   });
   const highest = peaks.reduce((one, other) => (other.bytes > one.bytes ? other : one));
   const available = options.available === undefined ? memoryLimit(resident) : options.available;
+  // TensorFlow's allocator keeps what earlier work took, and uses it again.
+  highest.parts.retained = Math.max(0, resident - highest.bytes);
+  highest.bytes += highest.parts.retained;
   const { length, rows, queryWidth, keyWidth, predictions } = shapes;
   return { ...highest, activationsPerLayer: layerBytes(config, shapes, precision).activations, available, shapes: { length, rows, queryWidth, keyWidth, predictions } };
+}
+
+/** What the process holds beside tensors. */
+function runtimeBytes(): number {
+  const { heapTotal, external } = process.memoryUsage();
+  return BINARY_BYTES + RUNTIME_BYTES + heapTotal + external;
 }
 
 /** Bytes of all variables alive. */
@@ -136,7 +150,7 @@ function momentsOf({ model: { config }, shapes }: MemoryPlanOptions, { precision
   const head = headBytes(config, shapes, precision);
   const backward = backwardBytes(config, shapes, precision);
   const table = FLOAT * counts.table;
-  const narrow = precision === "bfloat16" ? operandBytes(precision) : 0;
+  const narrow = precision === "float32" ? 0 : operandBytes(precision);
   const kept = checkpoints ? { activations: layers * layer.input, attentionScores: 0 } : { activations: layers * layer.activations, attentionScores: layers * layer.scores };
   // A checkpointed layer is computed again just before its backward pass.
   const again = checkpoints ? layer : { activations: 0, scores: 0 };

@@ -1,5 +1,5 @@
 import { test } from "node:test";
-import type { Tensor, Tensor1D, Tensor4D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { jit } from "../../src/engine/jit";
 import { attend, rearrange, residual, rmsNorm, rotary, swiGlu } from "../../src/model/ops";
@@ -15,7 +15,7 @@ const there = Array.from(tf.util.createShuffledIndices(200));
 const back = there.map((_, i) => there.indexOf(i));
 
 const cases: Record<string, { inputs: Tensor[]; op: (...inputs: Tensor[]) => Tensor }> = {
-  swiGlu: { inputs: [random(300, 256), random(300, 256)], op: (gate, up) => swiGlu(gate!, up!) },
+  swiGlu: { inputs: [random(300, 256), random(300, 256), random(64, 256)], op: (gate, up, down) => swiGlu(gate!, up!, tf.mul(down!, 0.1) as Tensor2D) },
   residual: { inputs: [random(300, 256), random(300, 256)], op: (x, y) => residual(x!, y!) },
   rmsNorm: { inputs: [random(4, 300, 64), random(64)], op: (x, weight) => rmsNorm(x!, weight as Tensor1D, 1e-5) },
   rotary: { inputs: [random(2, 64, 16, 32)], op: (x) => rotary(x as Tensor4D, table, 0.125) },

@@ -39,13 +39,13 @@ const kilobytes = (name: "VmHWM" | "VmRSS"): number => Number(new RegExp(`^${nam
 
 async function main(): Promise<void> {
   const job = JSON.parse(process.argv[2]!) as MemoryJob;
+  const baseline = kilobytes("VmRSS") * 1024;
   const model = await LlamaForCausalLM.create({ ...CONFIG, ...job.config }, (_, shape) => noise(shape.reduce((product, size) => product * size, 1)));
   const trainer = new DPOTrainer({ model, tokenizer: tinyTokenizer(), trainDataset: rowsOf(job), args: { maxSteps: 2, loggingSteps: 1, shuffle: false, groupByLength: false, maxPromptLength: null, ...job.args } });
   if (job.precompute) await trainer.precomputeReference();
   const plan = trainer.memoryPlan;
-  const before = kilobytes("VmRSS") * 1024;
   await trainer.train();
-  process.stdout.write(`${JSON.stringify({ before, peak: kilobytes("VmHWM") * 1024, plan })}\n`);
+  process.stdout.write(`${JSON.stringify({ baseline, peak: kilobytes("VmHWM") * 1024, plan })}\n`);
 }
 
 if (require.main === module) void main();
