@@ -1,5 +1,5 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { rawOp, recall, tf, type } from "../engine/backend";
+import { rawOp, recall, sequence, tf, type } from "../engine/backend";
 import { fuse } from "../engine/fuse";
 
 /**
@@ -159,6 +159,9 @@ export function rearrange(x: Tensor2D, to: Tensor, back: Tensor): Tensor2D {
   ) as Tensor2D;
 }
 
+/** With more keys the probabilities are computed anew for the backward pass: kept, they would take most of a layer's memory. */
+export const MOST_KEPT_KEYS = 256;
+
 /**
  * Grouped-query attention (Ainslie et al. 2023): softmax(q·kᵀ + bias)·v, each key head serving a group of query heads.
  * In the backward pass Σ_j dP·P of each query is dO·O (Dao et al. 2022, appendix B.2): a sum over the head's width in
@@ -173,18 +176,23 @@ export function attend(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): T
   // Query heads of one group stand one below the other, so that one product with their key head serves them all.
   const rows = (heads / keyHeads) * queries;
   const grouped = tf.reshape(q, [batch, keyHeads, rows, headDim]);
+  const probabilities = (q: Tensor, k: Tensor, bias: Tensor): Tensor => {
+    const scores = tf.reshape(tf.matMul(q, k, false, true), [batch, heads, queries, keys]);
+    const [biased] = fuse("add_bias", [scores, bias], (scores, bias) => [add(scores!, bias!)]);
+    return tf.reshape(rawOp("Softmax", [biased!], { T: float }), [batch, keyHeads, rows, keys]);
+  };
+  const keeps = keys <= MOST_KEPT_KEYS;
   const mixed = withGradient(
     [grouped, k, v],
     (save) => {
-      const scores = tf.reshape(tf.matMul(grouped, k as Tensor, false, true), [batch, heads, queries, keys]);
-      const [biased] = fuse("add_bias", [scores, bias], (scores, bias) => [add(scores!, bias!)]);
-      const p = tf.reshape(rawOp("Softmax", [biased!], { T: float }), [batch, keyHeads, rows, keys]);
+      const p = probabilities(grouped, k, bias);
       const mixed = tf.matMul(p, v as Tensor);
-      save([grouped, k, v, p, mixed]);
+      save([grouped, k, v, keeps ? p : bias, mixed]);
       return mixed;
     },
     (dy, saved) => {
-      const [q, k, v, p, mixed] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      const [q, k, v, kept, mixed] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      const p = keeps ? kept : probabilities(q, sequence(k, dy), kept);
       const total = reduce("Sum", mul(dy, recall(mixed, dy)), -1, true);
       const [dScores] = fuse("softmax_gradient", [p, tf.matMul(dy, v, false, true), total], (p, dP, total) => [mul(p!, sub(dP!, total!))], { operands: true });
       return [tf.matMul(dScores!, k), tf.matMul(dScores!, q, true, false), tf.matMul(p, dy, true, false)];

@@ -2,6 +2,7 @@ import type { Precision } from "../engine/recorder";
 import { CHUNK_ROWS } from "../loss/logps";
 import type { LlamaConfig } from "../model/config";
 import { parameterShapes } from "../model/llama";
+import { MOST_KEPT_KEYS } from "../model/ops";
 
 /** Sizes of a batch on the device, as `PackedPairs` has them; a method that packs nothing has a row of attention for each sequence. */
 export interface StepShapes {
@@ -57,7 +58,7 @@ export function layerBytes(config: LlamaConfig, shapes: StepShapes, precision: P
   const attended = operand * rows * headDim * (2 * queryWidth * heads + 2 * keyWidth * keyHeads);
   return {
     activations: stream + operands + attended,
-    scores: operand * rows * heads * queryWidth * keyWidth,
+    scores: keyWidth <= MOST_KEPT_KEYS ? operand * rows * heads * queryWidth * keyWidth : 0,
     input: FLOAT * length * hidden,
   };
 }
@@ -69,8 +70,9 @@ export function backwardBytes(config: LlamaConfig, shapes: StepShapes, precision
   const operand = operandBytes(precision);
   // The gated value anew, the gradients of it, of gate and of up, and those of the stream before and after the products.
   const feedForward = operand * length * 4 * wide + FLOAT * length * 3 * hidden;
-  // Gradients of the probabilities and of the scores.
-  const attention = operand * rows * heads * queryWidth * keyWidth * 2 + FLOAT * length * 3 * hidden;
+  // Gradients of the probabilities and of the scores; before them the probabilities, where they were not kept.
+  const scores = rows * heads * queryWidth * keyWidth;
+  const attention = (keyWidth <= MOST_KEPT_KEYS ? 2 : 3) * operand * scores + FLOAT * length * 3 * hidden;
   return Math.max(feedForward, attention);
 }
 

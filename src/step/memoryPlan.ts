@@ -71,8 +71,10 @@ const NODE_BYTES = 13_000;
 const LAYER_NODES = 270;
 /** Pages of the binaries of Node and TensorFlow that a run touches. */
 const BINARY_BYTES = 370e6;
-/** What both hold beside JavaScript's heap, tensors and compiled functions: op and kernel registries, XLA's compiler, stacks. */
-const RUNTIME_BYTES = 110e6;
+/** What both hold beside tensors, compiled functions and JavaScript's heap of now: registries of ops and kernels, XLA's compiler, the garbage of a trace. */
+const RUNTIME_BYTES = 150e6;
+/** TensorFlow's allocator hands out a free piece of memory whole unless it is twice as large as needed, so that part of it lies idle. */
+const ALLOCATOR_SLACK = 1.1;
 
 /** Bytes of an optimiser's state for so many parameters. 8-bit moments carry a float32 scale for each block of 256. */
 function momentBytes(parameters: number, optim: string): number {
@@ -107,7 +109,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });
   const peaks = moments.map(({ moment, parts }) => {
     const sum = { ...steady };
-    for (const [name, bytes] of Object.entries(parts)) sum[name as keyof MemoryParts] += bytes;
+    for (const [name, bytes] of Object.entries(parts)) sum[name as keyof MemoryParts] += ALLOCATOR_SLACK * bytes;
     return { moment, parts: sum, bytes: Object.values(sum).reduce((a, b) => a + b) };
   });
   const highest = peaks.reduce((one, other) => (other.bytes > one.bytes ? other : one));
