@@ -24,7 +24,7 @@ const TIMED_STEPS = { all: 20, cell: 6 };
 const PEER_WARM_UP = 2;
 
 /** The ways in which a peer reaches a precision on a CPU; the fastest one counts. */
-const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
+export const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
   float32: ["float32"],
   bfloat16: ["bfloat16 autocast", "bfloat16 weights"],
 };

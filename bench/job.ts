@@ -6,6 +6,8 @@ export interface DpoJob {
   threads: number;
   learningRate: number;
   beta: number;
+  /** For our side: whether reference log-probabilities are computed beforehand, as for every peer. Default true. */
+  precompute?: boolean;
   /** For our side: rows as text, batch by batch. */
   texts: PreferenceRow[][];
   /** For a peer: the model as a Hugging Face folder, and the same batches as token ids. */

@@ -1,6 +1,7 @@
 import { dpo } from "./dpo";
 import { BenchFailure } from "./failure";
 import { generate } from "./generate";
+import { memory } from "./memory";
 import { step } from "./step";
 
 /** A bench: what it is called, what it says of itself, and what runs it. */
@@ -10,7 +11,7 @@ export interface Bench {
   run(args: string[]): Promise<void>;
 }
 
-const benches: Record<string, Bench> = { dpo, step, generate };
+const benches: Record<string, Bench> = { dpo, step, memory, generate };
 
 const usage = `npm run bench -- NAME [options]
 Measures this library beside its peers in one run, and ends with one JSON line.

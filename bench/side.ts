@@ -12,6 +12,8 @@ export interface Ready {
   versions: Record<string, string>;
   /** What it computed to be compared with another side, where the bench asks for that. */
   check?: Record<string, number>;
+  /** The peak memory that it predicts for itself, where it does. */
+  plannedBytes?: number;
 }
 
 interface Event extends Partial<Ready> {
@@ -43,8 +45,8 @@ export class Side {
 
   /** Waits until the side has loaded its model and its data. */
   async ready(): Promise<Ready> {
-    const { threads, versions, check } = await this.next("ready");
-    return { threads: threads!, versions: versions!, ...(check && { check }) };
+    const { threads, versions, check, plannedBytes } = await this.next("ready");
+    return { threads: threads!, versions: versions!, ...(check && { check }), ...(plannedBytes === undefined ? {} : { plannedBytes }) };
   }
 
   /** Lets the side take its next step. */

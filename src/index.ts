@@ -5,6 +5,7 @@ export { engineInfo, engineMemory, type EngineInfo } from "./engine/info";
 export { jit, type JitFunction, type JitOptions, type TraceInfo } from "./engine/jit";
 export { engineFunctions, type NativeCounts } from "./engine/nativeCounts";
 export { bfloat16Support, type Bfloat16Support } from "./engine/precision";
+export { LeakError } from "./engine/sentinel";
 export type { Precision } from "./engine/recorder";
 export { RandomSource } from "./engine/random";
 export { dropout, multinomial, statelessGamma, statelessNormal, statelessTruncatedNormal, statelessUniform, statelessUniformInt, type Seed } from "./engine/stateless";
@@ -50,12 +51,16 @@ export { DECODE_WEIGHTS, type DecodeWeights } from "./generate/weights";
 export { TRAINING_DEFAULTS, type TrainingArguments } from "./step/arguments";
 export type { LogRow, TrainerCallback, TrainerState } from "./step/callbacks";
 export { DPO_DEFAULTS, DPOTrainer, type DPOConfig, type DPOTrainerOptions } from "./step/dpoTrainer";
+export { MemoryError, type MemoryAdvice } from "./step/memoryAdvice";
+export { planMemory, type MemoryArguments, type MemoryParts, type MemoryPlan, type MemoryPlanOptions } from "./step/memoryPlan";
+export type { StepShapes } from "./step/memoryCounts";
 export { AdamW, AdamW8bit, SGD, clipFactor, globalNorm, type AdamWOptions, type AdamW8bitOptions, type Optimizer, type OptimizerName, type ParameterGroup, type SGDOptions } from "./step/optimizer";
 export { scheduleFactor, type SchedulerType } from "./step/schedule";
 export { TrainingDivergedError, type TrainOutput } from "./step/trainer";
 
 export { historyFrame } from "./log/frame";
 export { jsonlCallback, readJsonl, writeJsonl } from "./log/jsonl";
+export { memoryTable } from "./log/memoryTable";
 export { progressBar, progressCallback, type ProgressBar } from "./log/progress";
 export { sideBySide, table, type Table, type TableOptions } from "./log/table";
 

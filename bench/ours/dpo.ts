@@ -21,6 +21,8 @@ async function main(): Promise<void> {
   const send = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
 
   const { model, tokenizer } = await loadModel(PACKAGED_MODEL);
+  // What an earlier run left on the disk would spare the copy of the policy that is to be measured.
+  if (job.precompute === false) model.fingerprint = null;
   const trainer: DPOTrainer = new DPOTrainer({
     model, tokenizer, trainDataset: job.texts.flat(),
     args: {
@@ -37,9 +39,9 @@ async function main(): Promise<void> {
       },
     }],
   });
-  await trainer.precomputeReference();
+  if (job.precompute !== false) await trainer.precomputeReference();
   const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: threads.intraOp, versions: { tensorflow } });
+  send({ event: "ready", threads: threads.intraOp, versions: { tensorflow }, plannedBytes: trainer.memoryPlan.bytes });
   await trainer.train();
   process.exit(0);
 }

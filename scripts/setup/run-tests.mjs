@@ -11,6 +11,9 @@ import { isSlow } from './test-command.mjs';
 const CLOSING = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) ([\d.]+)$/;
 const FILE_TIMEOUT_MS = 15 * 60_000;
 
+// Training and generation count tensors and native handles after each step, and fail where one was left behind.
+process.env.ALIGNLAB_SENTINEL ??= '1';
+
 const totals = new Map(['tests', 'suites', 'pass', 'fail', 'cancelled', 'skipped', 'todo', 'duration_ms'].map((name) => [name, 0]));
 const ABSOLUTE = process.argv.slice(2).map((file) => path.resolve(file));
 const PHASES = [

@@ -62,6 +62,11 @@ export function isTraced({ dataId }: TensorInfo): boolean {
   return internals.tensorMap.has(dataId) && binding.isTraced(internals.tensorMap.get(dataId).id);
 }
 
+/** Whether a tensor's data is in TensorFlow's memory by now; what JavaScript made goes there on first use. */
+export function hasHandle({ dataId }: TensorInfo): boolean {
+  return internals.tensorMap.has(dataId) && binding.hasHandle(internals.tensorMap.get(dataId).id);
+}
+
 /** A tfjs tensor, owned by the current scope, around what the binding returned. */
 export function tensorFrom(metadata: TensorMetadata): Tensor {
   return internals.createOutputTensor(metadata);

@@ -270,6 +270,11 @@ export class Binding implements TFJSBinding {
     return this.entries.get(id)?.resource !== undefined;
   }
 
+  hasHandle(id: number): boolean {
+    const entry = this.entries.get(id);
+    return entry?.handle !== undefined || entry?.resource !== undefined;
+  }
+
   /** Whether a tensor has no numbers because it belongs to a trace. */
   isTraced(id: number): boolean {
     return this.entries.get(id)?.symbol !== undefined;

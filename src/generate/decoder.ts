@@ -4,7 +4,7 @@ import { fuse } from "../engine/fuse";
 import { MASKED, attentionBias, rotaryTable } from "../model/attention";
 import type { LlamaConfig } from "../model/config";
 import type { LlamaForCausalLM } from "../model/llama";
-import { attend, embedding, residual, rmsNorm, rotary, swiGlu, type RotaryTable } from "../model/ops";
+import { attend, embedding, residual, rmsNorm, rotary, gated, type RotaryTable } from "../model/ops";
 import type { LayerProjections, Projections } from "./projections";
 
 /** Keys and values of one layer for every place, [batch · keyHeads · capacity, headDim]: a head's places stand together. */
@@ -151,7 +151,7 @@ function mix(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): Tensor3D {
 function finishLayer(x: Tensor3D, attended: Tensor3D, layer: LayerProjections, config: LlamaConfig): Tensor3D {
   const y = residual(x, layer.o(attended));
   const [gate, up] = layer.gateUp(rmsNorm(y, layer.postAttentionNorm, config.rmsNormEps, true));
-  return residual(y, layer.down(swiGlu(gate, up)));
+  return residual(y, layer.down(gated(gate, up)));
 }
 
 function logitsOf(model: LlamaForCausalLM, projections: Projections, x: Tensor2D): Tensor2D {

@@ -50,7 +50,7 @@ function pickLogps(logits: Tensor2D, targets: Tensor1D): { logps: Tensor1D; p: T
 }
 
 /** Rows of the head's product that are computed at once: bounds the largest logits tensor at 512 × vocabulary. */
-const CHUNK_ROWS = 512;
+export const CHUNK_ROWS = 512;
 
 /**
  * log p(target) for chosen positions only, straight from their hidden states: the head runs in chunks, one after the

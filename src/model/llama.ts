@@ -175,5 +175,5 @@ function checkpointedLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, {
 
 /** The feed-forward half of a layer. @param x [..., hidden] */
 export function mlp<T extends Tensor>(x: T, layer: LlamaLayer): T {
-  return linear(swiGlu(linear(x, layer.gate), linear(x, layer.up)), layer.down) as T;
+  return swiGlu(linear(x, layer.gate), linear(x, layer.up), layer.down) as T;
 }

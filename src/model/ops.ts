@@ -1,5 +1,5 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
-import { rawOp, recall, tf, type } from "../engine/backend";
+import { rawOp, recall, sequence, tf, type } from "../engine/backend";
 import { fuse } from "../engine/fuse";
 
 /**
@@ -60,21 +60,37 @@ export function linear<T extends Tensor>(x: T, weight: Tensor2D): T {
   return tf.reshape(tf.matMul(flat, weight, false, true), [...x.shape.slice(0, -1), weight.shape[0]]) as T;
 }
 
-/** SwiGLU's gate (Shazeer 2020, eq. 6): silu(gate) · up, for a matrix product to use. Shapes equal. */
-export function swiGlu<T extends Tensor>(gate: T, up: T): T {
-  return withGradient(
-    [gate, up],
+/** SwiGLU's gate: silu(gate) · up, for a matrix product to use; gives no gradient. Shapes equal. */
+export function gated<T extends Tensor>(gate: T, up: T): T {
+  return fuse("swiglu", [gate, up], (gate, up) => [mul(mul(gate!, rawOp("Sigmoid", [gate!], { T: float })), up!)], { operands: true })[0] as T;
+}
+
+/**
+ * SwiGLU (Shazeer 2020, eq. 6) after its first two products: (silu(gate) · up) · downᵀ. The gated value is not kept for
+ * the backward pass: the pass over memory that computes the gradients of gate and up gives it anew.
+ * @param gate [..., in] @param up as gate @param down [out, in] @returns [..., out]
+ */
+export function swiGlu<T extends Tensor>(gate: T, up: T, down: Tensor2D): T {
+  const [outputs, width] = down.shape;
+  const rows = [gate, up].map((x) => tf.reshape(x, [-1, width]));
+  const result = withGradient(
+    [...rows, down],
     (save) => {
-      save([gate, up]);
-      return fuse("swiglu", [gate, up], (gate, up) => [mul(mul(gate!, rawOp("Sigmoid", [gate!], { T: float })), up!)], { operands: true })[0]!;
+      save([...rows, down]);
+      return tf.matMul(gated(rows[0]!, rows[1]!), down, false, true);
     },
-    (dy, [gate, up]) => fuse("swiglu_gradient", [gate!, up!, dy], (gate, up, dy) => {
-      const sigmoid = rawOp("Sigmoid", [gate!], { T: float });
-      const silu = mul(gate!, sigmoid);
-      const dSilu = add(silu, sub(sigmoid, mul(silu, sigmoid)));
-      return [mul(mul(dy!, up!), dSilu), mul(dy!, silu)];
-    }, { operands: true }),
-  ) as T;
+    (dy, [gate, up, down]) => {
+      const dGated = tf.matMul(dy, down!);
+      const [dGate, dUp, value] = fuse("swiglu_gradient", [gate!, up!, dGated], (gate, up, dGated) => {
+        const sigmoid = rawOp("Sigmoid", [gate!], { T: float });
+        const silu = mul(gate!, sigmoid);
+        const dSilu = add(silu, sub(sigmoid, mul(silu, sigmoid)));
+        return [mul(mul(dGated!, up!), dSilu), mul(dGated!, silu), mul(silu, up!)];
+      }, { operands: true });
+      return [dGate!, dUp!, tf.matMul(dy, value!, true, false)];
+    },
+  );
+  return tf.reshape(result, [...gate.shape.slice(0, -1), outputs]) as T;
 }
 
 /** Cosines and sines of rotary angles. `sin` carries the rotation's sign: its first half is negated. */
@@ -147,6 +163,9 @@ export function rearrange(x: Tensor2D, to: Tensor, back: Tensor): Tensor2D {
   ) as Tensor2D;
 }
 
+/** With more keys the probabilities are computed anew for the backward pass: kept, they would take most of a layer's memory. */
+export const MOST_KEPT_KEYS = 256;
+
 /**
  * Grouped-query attention (Ainslie et al. 2023): softmax(q·kᵀ + bias)·v, each key head serving a group of query heads.
  * In the backward pass Σ_j dP·P of each query is dO·O (Dao et al. 2022, appendix B.2): a sum over the head's width in
@@ -161,18 +180,23 @@ export function attend(q: Tensor4D, k: Tensor4D, v: Tensor4D, bias: Tensor4D): T
   // Query heads of one group stand one below the other, so that one product with their key head serves them all.
   const rows = (heads / keyHeads) * queries;
   const grouped = tf.reshape(q, [batch, keyHeads, rows, headDim]);
+  const probabilities = (q: Tensor, k: Tensor, bias: Tensor): Tensor => {
+    const scores = tf.reshape(tf.matMul(q, k, false, true), [batch, heads, queries, keys]);
+    const [biased] = fuse("add_bias", [scores, bias], (scores, bias) => [add(scores!, bias!)]);
+    return tf.reshape(rawOp("Softmax", [biased!], { T: float }), [batch, keyHeads, rows, keys]);
+  };
+  const keeps = keys <= MOST_KEPT_KEYS;
   const mixed = withGradient(
     [grouped, k, v],
     (save) => {
-      const scores = tf.reshape(tf.matMul(grouped, k as Tensor, false, true), [batch, heads, queries, keys]);
-      const [biased] = fuse("add_bias", [scores, bias], (scores, bias) => [add(scores!, bias!)]);
-      const p = tf.reshape(rawOp("Softmax", [biased!], { T: float }), [batch, keyHeads, rows, keys]);
+      const p = probabilities(grouped, k, bias);
       const mixed = tf.matMul(p, v as Tensor);
-      save([grouped, k, v, p, mixed]);
+      save([grouped, k, v, keeps ? p : bias, mixed]);
       return mixed;
     },
     (dy, saved) => {
-      const [q, k, v, p, mixed] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      const [q, k, v, kept, mixed] = saved as [Tensor, Tensor, Tensor, Tensor, Tensor];
+      const p = keeps ? kept : probabilities(q, sequence(k, dy), kept);
       const total = reduce("Sum", mul(dy, recall(mixed, dy)), -1, true);
       const [dScores] = fuse("softmax_gradient", [p, tf.matMul(dy, v, false, true), total], (p, dP, total) => [mul(p!, sub(dP!, total!))], { operands: true });
       return [tf.matMul(dScores!, k), tf.matMul(dScores!, q, true, false), tf.matMul(p, dy, true, false)];

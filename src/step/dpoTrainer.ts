@@ -13,6 +13,8 @@ import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./
 import { chunks } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
+import type { MemoryNeeds } from "./memoryAdvice";
+import type { MemoryPlan } from "./memoryPlan";
 import type { ParameterGroup } from "./optimizer";
 import { Reference } from "./reference";
 import { TrainingLoop, type TrainOutput } from "./trainer";
@@ -83,6 +85,7 @@ export class DPOTrainer {
       prepare: (rows) => this.prepare(rows.map((row) => this.trainRows[row]!)),
       loss: metricsOf,
       metricNames: METRICS,
+      memory: this.memoryNeeds(),
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
       save: (path, state) => saveCheckpoint(path, options, this.args, state),
     }, this.args, options.callbacks ?? []);
@@ -121,6 +124,20 @@ export class DPOTrainer {
     };
   }
 
+  /** What the largest step of the run is predicted to take, and what there is; a table of it: `memoryTable(trainer.memoryPlan)`. */
+  get memoryPlan(): MemoryPlan {
+    return this.loop.memoryPlan!;
+  }
+
+  private memoryNeeds(): MemoryNeeds {
+    return {
+      model: this.options.model,
+      shapes: (rows, most) => packPairs(rows.map((row) => withAnswers(this.trainRows[row]!, most)), this.packing),
+      longestCompletion: (rows) => Math.max(...rows.flatMap((row) => [this.trainRows[row]!.chosen_input_ids.length, this.trainRows[row]!.rejected_input_ids.length])),
+      copiesReference: () => this.reference.needsCopy(),
+    };
+  }
+
   private async prepare(rows: readonly TokenizedRow[]): Promise<{ tensors: Tensor[]; tokens: number }> {
     const reference = await this.reference.logps(rows);
     const packed = packPairs(rows, this.packing);
@@ -152,6 +169,7 @@ export class DPOTrainer {
 
   /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. */
   async train(): Promise<TrainOutput> {
+    this.loop.checkMemory();
     // From the first step on the weights are no longer the ones that the fingerprint names.
     await this.reference.freeze();
     this.options.model.fingerprint = null;
@@ -188,4 +206,9 @@ export class DPOTrainer {
     this.evaluation.dispose();
     this.reference.dispose();
   }
+}
+
+/** A row whose answers keep so many tokens at most. */
+function withAnswers(row: TokenizedRow, most: number | null): TokenizedRow {
+  return most === null ? row : { ...row, chosen_input_ids: row.chosen_input_ids.slice(0, most), rejected_input_ids: row.rejected_input_ids.slice(0, most) };
 }

@@ -39,12 +39,18 @@ export class Reference {
   /** Called before the policy changes: what is still to be computed needs a copy of it. */
   async freeze(): Promise<void> {
     if (!this.isPolicy) return;
+    const needsCopy = this.needsCopy();
     this.isPolicy = false;
-    if (this.missing().length === 0) return;
+    if (!needsCopy) return;
     this.model = await this.policy.clone();
     this.ownsModel = true;
     this.compiled?.dispose();
     this.compiled = null;
+  }
+
+  /** Whether `freeze` would copy the policy. */
+  needsCopy(): boolean {
+    return this.isPolicy && this.missing().length > 0;
   }
 
   /** The batches that neither this run nor an earlier one has computed. */

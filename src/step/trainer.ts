@@ -1,10 +1,14 @@
 import type { Tensor, Variable } from "@tensorflow/tfjs";
+import { tf } from "../engine/backend";
 import { stopSignal } from "../engine/host";
+import { LeakSentinel } from "../engine/sentinel";
 import type { TrainingArguments } from "./arguments";
 import { epochBatches } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import { SMALLEST_SCALE } from "./lossScaler";
 import type { ParameterGroup } from "./optimizer";
+import { requireMemory, planRun, type MemoryNeeds, type PlannedRun } from "./memoryAdvice";
+import { variableBytes, type MemoryPlan } from "./memoryPlan";
 import { scheduleFactor } from "./schedule";
 import { TrainStep, type LossFunction } from "./trainStep";
 
@@ -20,6 +24,8 @@ export interface TrainingMethod {
   loss: LossFunction;
   /** Names of the loss function's metrics, in their order. */
   metricNames: readonly string[];
+  /** What its memory is predicted from; without it the run is not checked. */
+  memory?: MemoryNeeds;
   /** Measures the held-out rows; names without the prefix `eval_`. */
   evaluate?(signal: AbortSignal): Promise<Record<string, number> | null>;
   /** Writes a checkpoint. */
@@ -50,6 +56,8 @@ export class TrainingLoop {
   readonly step: TrainStep;
   private readonly plan: number[][][];
   private readonly stepsPerEpoch: number;
+  private readonly optimizerBytes: number;
+  private checkedPlan: MemoryPlan | null = null;
   private stopRequested = false;
   /** Steps left out because a gradient overflowed: the schedule does not count them, as in transformers. */
   private skipped = 0;
@@ -65,7 +73,25 @@ export class TrainingLoop {
     const maxSteps = args.maxSteps > 0 ? args.maxSteps : Math.ceil(this.stepsPerEpoch * args.numTrainEpochs);
     this.plan = this.planSteps(maxSteps);
     this.state = { step: 0, maxSteps, epoch: 0, numTrainEpochs: maxSteps / this.stepsPerEpoch, logHistory: [], startedAt: 0, stopped: false };
+    const before = variableBytes();
     this.step = new TrainStep(method.parameters, method.loss, args, method.parameterGroups);
+    this.optimizerBytes = variableBytes() - before;
+  }
+
+  /** The memory that the run's largest step is predicted to take; null for a method that does not say what it needs. */
+  get memoryPlan(): MemoryPlan | null {
+    return this.checkedPlan ?? (this.plannedRun ? planRun(this.plannedRun) : null);
+  }
+
+  private get plannedRun(): PlannedRun | null {
+    const { memory, lengths } = this.method;
+    return memory ? { needs: memory, args: this.args, lengths, batches: this.plan.flat(), optimizerAlive: this.optimizerBytes } : null;
+  }
+
+  /** Makes sure that the run fits into memory; it does nothing the second time. @throws MemoryError with the settings that would fit */
+  checkMemory(): void {
+    const run = this.plannedRun;
+    if (run) this.checkedPlan ??= requireMemory(run);
   }
 
   /** The row numbers of every step's batches. */
@@ -97,9 +123,10 @@ export class TrainingLoop {
 
   /**
    * Runs to the last step, or until `stop()` or the notebook's Stop, keeping what was reached.
-   * @throws TrainingDivergedError naming step and rows when a number is no longer finite
+   * @throws TrainingDivergedError naming step and rows when a number is no longer finite, MemoryError before the first step
    */
   async run(): Promise<TrainOutput> {
+    this.checkMemory();
     const { state, plan } = this;
     const signal = stopSignal();
     const stopping = (): boolean => this.stopRequested || signal.aborted;
@@ -110,10 +137,12 @@ export class TrainingLoop {
     let tokens = 0;
     let samples = 0;
     let prepared = this.prepareStep(0);
+    const sentinel = LeakSentinel.begin("Training", await settled(prepared));
     try {
       while (state.step < state.maxSteps && !stopping()) {
         await this.tell((callback) => callback.onStepBegin?.(state));
         const batches = await prepared;
+        const tracesBefore = this.step.traceCount;
         const rate = this.args.learningRate * scheduleFactor(this.args.lrSchedulerType, state.step - this.skipped, state.maxSteps, this.args.warmupSteps);
         const read = this.step.run(batches.map((batch) => batch.tensors), rate);
         const rows = plan[state.step]!.flat();
@@ -130,14 +159,17 @@ export class TrainingLoop {
         tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
         samples += rows.length;
         window.add(values, rate);
+        sentinel?.check(`step ${state.step}`, { held: await settled(prepared), newVariables: this.step.traceCount > tracesBefore });
         await this.afterStep(window, stopping, signal);
+        sentinel?.check(`callbacks, evaluation and checkpoint after step ${state.step}`, { held: await settled(prepared), newVariables: true });
       }
     } catch (error) {
       // Charts and progress bars must not be left as if the run still went on.
       await this.tell((callback) => callback.onTrainEnd?.(state));
       throw error;
     } finally {
-      await prepared.then((batches) => batches.forEach((batch) => batch.tensors.forEach((tensor) => tensor.dispose())), () => undefined);
+      sentinel?.end();
+      tf.dispose(await settled(prepared));
     }
     // Asked to stop after the row of its last step was due: what the steps since then measured is kept too.
     if (!window.isEmpty) await this.log(window.row(state));
@@ -211,6 +243,9 @@ export class TrainingLoop {
     this.step.dispose();
   }
 }
+
+/** The tensors of batches that are being prepared, none if that failed. */
+const settled = (prepared: Promise<{ tensors: Tensor[] }[]>): Promise<Tensor[]> => prepared.then((batches) => batches.flatMap(({ tensors }) => tensors), () => []);
 
 /** Means of what the steps since the last row measured. */
 class LogWindow {

@@ -1,0 +1,99 @@
+import type { Precision } from "../engine/recorder";
+import { CHUNK_ROWS } from "../loss/logps";
+import type { LlamaConfig } from "../model/config";
+import { parameterShapes } from "../model/llama";
+import { MOST_KEPT_KEYS } from "../model/ops";
+
+/** Sizes of a batch on the device, as `PackedPairs` has them; a method that packs nothing has a row of attention for each sequence. */
+export interface StepShapes {
+  /** Places for tokens, padding included. */
+  length: number;
+  /** Rows of attention, and places in each for queries and for keys. */
+  rows: number;
+  queryWidth: number;
+  keyWidth: number;
+  /** Positions that the head is applied to. */
+  predictions: number;
+}
+
+const FLOAT = 4;
+const BFLOAT16 = 2;
+
+/** Bytes of a value that only matrix products and fused parts read: those of its narrow copy, where there is one. */
+export const operandBytes = (precision: Precision): number => (precision === "float32" ? FLOAT : BFLOAT16);
+
+const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** Parameters of a model, the tied head counted once, and those of them that matrix products use. */
+export function parameterCounts(config: LlamaConfig): { all: number; table: number; layer: number } {
+  const shapes = [...parameterShapes(config)];
+  const sum = (list: readonly (readonly [string, number[]])[]): number => list.reduce((total, [, shape]) => total + product(shape), 0);
+  return {
+    all: sum(shapes),
+    table: config.vocabSize * config.hiddenSize,
+    layer: sum(shapes.filter(([name]) => name.startsWith("model.layers.0."))),
+  };
+}
+
+/** What the forward pass of one layer leaves for its backward pass, in bytes. */
+export interface LayerBytes {
+  /** Residual stream, normed and gated values, queries, keys, values. */
+  activations: number;
+  /** The probabilities of attention. */
+  scores: number;
+  /** The layer's input alone: what gradient checkpointing keeps. */
+  input: number;
+}
+
+/** Counts the tensors that the gradients in model/ops.ts save. */
+export function layerBytes(config: LlamaConfig, shapes: StepShapes, precision: Precision): LayerBytes {
+  const { hiddenSize: hidden, intermediateSize: wide, numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
+  const { length, rows, queryWidth, keyWidth } = shapes;
+  const operand = operandBytes(precision);
+  // rmsNorm saves both stages of the residual stream as they are, and 1/rms of each.
+  const stream = FLOAT * length * 2 * (hidden + 1);
+  // The matrix products save what they multiply: two normed values and the attention's result; swiGlu saves gate and up.
+  const operands = operand * length * (2 * hidden + heads * headDim + 2 * wide);
+  // attend saves q, k, v and its result in rows.
+  const attended = operand * rows * headDim * (2 * queryWidth * heads + 2 * keyWidth * keyHeads);
+  return {
+    activations: stream + operands + attended,
+    scores: keyWidth <= MOST_KEPT_KEYS ? operand * rows * heads * queryWidth * keyWidth : 0,
+    input: FLOAT * length * hidden,
+  };
+}
+
+/** Bytes that one layer's backward pass takes beside what its forward pass left. */
+export function backwardBytes(config: LlamaConfig, shapes: StepShapes, precision: Precision): number {
+  const { hiddenSize: hidden, intermediateSize: wide, numAttentionHeads: heads } = config;
+  const { length, rows, queryWidth, keyWidth } = shapes;
+  const operand = operandBytes(precision);
+  // The gated value anew, the gradients of it, of gate and of up, and those of the stream before and after the products.
+  const feedForward = operand * length * 4 * wide + FLOAT * length * 3 * hidden;
+  // Gradients of the probabilities and of the scores; before them the probabilities, where they were not kept.
+  const scores = rows * heads * queryWidth * keyWidth;
+  const attention = (keyWidth <= MOST_KEPT_KEYS ? 2 : 3) * operand * scores + FLOAT * length * 3 * hidden;
+  return Math.max(feedForward, attention);
+}
+
+/** What the head takes, see `tokenLogps`. */
+export interface HeadBytes {
+  /** The softmax of every prediction, kept from the forward pass. */
+  softmax: number;
+  /** Beside it while a chunk's logits are computed. */
+  forward: number;
+  /** Beside what is left of it while the gradient of the table is summed up. */
+  backward: number;
+}
+
+export function headBytes(config: LlamaConfig, { predictions }: StepShapes, precision: Precision): HeadBytes {
+  const { vocabSize: vocabulary, hiddenSize: hidden } = config;
+  const operand = operandBytes(precision);
+  const chunk = Math.ceil(predictions / Math.max(1, Math.ceil(predictions / CHUNK_ROWS)));
+  const table = FLOAT * vocabulary * hidden;
+  return {
+    softmax: operand * predictions * vocabulary,
+    forward: FLOAT * chunk * vocabulary + (precision !== "float32" ? (FLOAT + BFLOAT16) * chunk * vocabulary : 0),
+    backward: predictions > CHUNK_ROWS ? 2 * table : table,
+  };
+}
