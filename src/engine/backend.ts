@@ -67,10 +67,17 @@ export function hasHandle({ dataId }: TensorInfo): boolean {
   return internals.tensorMap.has(dataId) && binding.hasHandle(internals.tensorMap.get(dataId).id);
 }
 
-/** A tfjs tensor, owned by the current scope, around what the binding returned. */
+const stockOutputTensor = internals.createOutputTensor;
+
+/** A tfjs tensor, owned by the current scope, around what the binding returned. One of a dtype that tfjs lacks is for ops by their TensorFlow names. */
 export function tensorFrom(metadata: TensorMetadata): Tensor {
-  return internals.createOutputTensor(metadata);
+  return stockOutputTensor.call(internals, metadata);
 }
+
+// tfjs has neither int64 nor uint8: what its kernels give in them becomes int32 on the device, so that any op takes it.
+internals.createOutputTensor = function (this: BackendInternals, metadata: TensorMetadata): Tensor {
+  return stockOutputTensor.call(this, binding.toTfjs(metadata));
+};
 
 /** Puts another kernel in the place of tfjs-node's. @param kernel gets the stock one too */
 function replaceKernel(kernelName: string, kernel: (call: Parameters<KernelFunc>[0], stock: KernelFunc) => ReturnType<KernelFunc>): void {
@@ -144,12 +151,6 @@ export function toResource<T extends Tensor>(variable: T): T {
   own.dispose();
   return variable;
 }
-
-// tfjs has neither int64 nor uint8: what TensorFlow gives in them becomes int32 on the device, so that any op takes it.
-const stockOutputTensor = internals.createOutputTensor;
-internals.createOutputTensor = function (this: BackendInternals, metadata: TensorMetadata): Tensor {
-  return stockOutputTensor.call(this, binding.toTfjs(metadata));
-};
 
 // Of a tensor that its trace disposed, tfjs would say only that it is disposed, or trip over its missing data.
 const stockInputIds = internals.getInputTensorIds;
