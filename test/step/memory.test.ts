@@ -31,7 +31,9 @@ function packed(pairs: number, promptTokens: number, answerTokens: number): Retu
 
 /** Bytes of what tfjs's tape holds for the backward pass of a packed batch's loss, the model's own weights aside. */
 function savedBytes(model: LlamaForCausalLM, batch: ReturnType<typeof packPairs>): number {
-  const own = new Set<object>([...model.parameters.values()].map(({ dataId }) => dataId));
+  const bytesOf = (tensor: Tensor): Uint8Array => new Uint8Array((tensor.dataSync() as Float32Array).buffer.slice(0));
+  const digest = (bytes: Uint8Array): string => createHash("sha1").update(bytes).digest("hex");
+  const own = new Set([...model.parameters.values()].map((parameter) => digest(bytesOf(parameter))));
   const saved = new Map<string, number>();
   tf.tidy(() => {
     const tensors = toPairTensors(batch);
@@ -40,10 +42,9 @@ function savedBytes(model: LlamaForCausalLM, batch: ReturnType<typeof packPairs>
       // Of what it saves a reshape's gradient reads the shape alone.
       const nodes = tf.engine().state.activeTape.filter(({ kernelName }) => kernelName !== "Reshape");
       for (const tensor of nodes.flatMap(({ saved }) => (saved ?? []) as Tensor[])) {
-        if (own.has(tensor.dataId)) continue;
-        // A tensor in another shape is the same memory, though not the same for tfjs.
-        const bytes = new Uint8Array((tensor.dataSync() as Float32Array).buffer.slice(0));
-        saved.set(createHash("sha1").update(bytes).digest("hex"), bytes.length);
+        // A tensor in another shape, or a variable that was read, is the same memory, though not the same for tfjs.
+        const bytes = bytesOf(tensor);
+        if (!own.has(digest(bytes))) saved.set(digest(bytes), bytes.length);
       }
       return tf.sum(tf.sub(chosen, rejected)) as never;
     }, [...model.parameters.values()]);
