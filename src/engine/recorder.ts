@@ -5,7 +5,7 @@ import type { Attribute } from "./eager";
 import { countNative } from "./nativeCounts";
 import { groupInputs, packOutputs, setNodeAttribute } from "./node";
 import { packedProduct } from "./products";
-import { byteView, newHandle, newHostTensor, type HostValues } from "./tensors";
+import { newHandle, newHostTensor, type HostValues } from "./tensors";
 import { VariableOrder } from "./variableOrder";
 
 /** `float32` computes as written; `bfloat16` casts the operands of matrix products and keeps all else in float32. */
@@ -143,7 +143,7 @@ export class Recorder {
 
   /** Small constants, sizes and axes mostly, are one node for each value. */
   constant(shape: readonly number[], dtype: number, values: HostValues): GraphOutput {
-    const key = ArrayBuffer.isView(values) && values.length <= SHARED_CONSTANT ? `${dtype} [${shape}] ${Buffer.from(byteView(values)).toString("latin1")}` : null;
+    const key = ArrayBuffer.isView(values) && values.length <= SHARED_CONSTANT ? `${dtype} [${shape}] ${Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("latin1")}` : null;
     const known = key === null ? undefined : this.constants.get(key);
     if (known) return known;
     const made = this.newConstant(shape, dtype, values);
