@@ -58,6 +58,7 @@ export interface Part {
   users: number;
 }
 
+/** Constants of up to so many values are compared with those that a trace has. */
 const SHARED_CONSTANT = 64;
 
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
@@ -85,7 +86,6 @@ export class Recorder {
   readonly narrowDtype: number | null;
   private readonly casts = new Map<string, GraphOutput>();
   private readonly constants = new Map<string, GraphOutput>();
-
   /** The parts that the graph calls. */
   readonly parts = new Set<Part>();
 
@@ -149,7 +149,7 @@ export class Recorder {
 
   /** Small constants, sizes and axes mostly, are one node for each value. */
   constant(shape: readonly number[], dtype: number, values: HostValues): GraphOutput {
-    const key = ArrayBuffer.isView(values) && values.length <= SHARED_CONSTANT ? `${dtype} [${shape}] ${values}` : null;
+    const key = ArrayBuffer.isView(values) && values.length <= SHARED_CONSTANT ? `${dtype} [${shape}] ${Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString("latin1")}` : null;
     const known = key === null ? undefined : this.constants.get(key);
     if (known) return known;
     const made = this.newConstant(shape, dtype, values);

@@ -130,7 +130,8 @@ test("what kept its captures only by a function that is gone is freed with it", 
   use();
   assert.ok(engineFunctions().functions >= before.functions + 10);
   const collected = async (freed: () => void): Promise<void> => {
-    for (let round = 0; round < 50 && engineFunctions().functions > before.functions; round++) {
+    // V8 lets go when its own compiler threads are done with the functions: seconds later where the machine is busy.
+    for (let round = 0; round < 1000 && engineFunctions().functions > before.functions; round++) {
       collect();
       await new Promise((resolve) => setTimeout(resolve, 10));
       freed();

@@ -89,6 +89,17 @@ test("a copy that a product made is read in another shape too, and a value witho
   allClose(rounded, doubled, 2 ** -8);
 });
 
+test("a part that XLA cannot compile is the error of the call that needs it, and the next part compiles", async () => {
+  const image = tf.ones([1, 4, 4, 1]);
+  const filter = tf.ones([2, 2, 1]);
+  const bad = jit((a: Tensor, b: Tensor) => fuse("test_no_kernel", [a, b], (a, b) => [tf.dilation2d(a as never, b as never, 1, "valid")], { fewest: 0 })[0]!, { name: "dilates" });
+  for (let round = 0; round < 2; round++) await assert.rejects(() => bad(image, filter).data(), /Dilation2D/);
+  const good = jit((a: Tensor) => fuse("test_after_no_kernel", [a], (a) => [tf.neg(a!)], { fewest: 0 })[0]!);
+  allClose((await good(x).data()) as Float32Array, Array.from(x.dataSync(), (v) => -v), 0);
+  bad.dispose();
+  good.dispose();
+});
+
 test("a part that uses a tensor it was not given is refused, and leaves the engine usable", async () => {
   const start = engineMemory();
   const large = tf.ones([300, 100]);

@@ -37,6 +37,8 @@ test("a constant is one node for each dtype, shape and value", () => {
   const same = sums(() => tf.scalar(2));
   assert.equal(extraNodes(sums((i) => tf.scalar(i % 5)), same), 4);
   assert.equal(extraNodes(sums((i) => (i % 2 ? tf.scalar(2) : tf.tensor1d([2]))), same), 1);
+  const signs = jit((y: Tensor) => tf.stack([tf.div(tf.max(y), tf.scalar(0)), tf.div(tf.max(y), tf.scalar(-0))]))(x);
+  assert.deepEqual(Array.from(signs.dataSync()), [Infinity, -Infinity]);
   const result = jit(sums((i) => (i % 2 ? tf.scalar(1) : tf.scalar(1, "int32"))))(x);
   allClose(result.dataSync() as Float32Array, Array.from(x.dataSync(), (v) => v + 10), 1e-6);
 });

@@ -70,6 +70,8 @@ const LOGICAL: [name: "logicalAnd" | "logicalOr" | "logicalXor", f: (a: boolean,
 const ofTfjs: RawCase[] = [
   ...COMPARISONS.map(([name, f]): RawCase => ({ name, variables: [], run: (x) => [tf[name](x, 0.5)], reference: (x) => [x.map((v) => Number(f(v, 0.5)))] })),
   ...LOGICAL.map(([name, f]): RawCase => ({ name, variables: [], run: (x) => [tf[name](tf.greater(x, 0), tf.less(x, 1))], reference: (x) => [x.map((v) => Number(f(v > 0, v < 1)))] })),
+  { name: "all", variables: [], run: (x) => [tf.all(tf.greater(x, 0), 1)], reference: (x) => [[0, 3].map((i) => Number(x.slice(i, i + 3).every((v) => v > 0)))] },
+  { name: "any", variables: [], run: (x) => [tf.any(tf.less(x, 0), 1)], reference: (x) => [[0, 3].map((i) => Number(x.slice(i, i + 3).some((v) => v < 0)))] },
   { name: "logicalNot", variables: [], run: (x) => [tf.logicalNot(tf.greater(x, 0))], reference: (x) => [x.map((v) => Number(v <= 0))] },
 ];
 
