@@ -5,7 +5,7 @@ import { examine } from './examine.mjs';
 import { thisSystem } from './system.mjs';
 
 const OPTIONS = {
-  json: { type: 'boolean', help: 'one line of JSON instead of the table' },
+  json: { type: 'boolean', help: "one line of JSON instead of the table (npm run -s leaves out npm's own lines)" },
   deep: { type: 'boolean', help: 'also start the kernel and compute a cell in it (a quarter of a minute)' },
   help: { type: 'boolean', short: 'h', help: 'show this' },
 };
