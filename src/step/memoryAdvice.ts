@@ -84,12 +84,21 @@ function largestBatches({ lengths, batches }: PlannedRun): readonly (readonly nu
   return [...new Set([...most(tokens), ...most(longest)])];
 }
 
-/** Number of different shapes among batches. */
+/**
+ * Number of different shapes among a run's batches: counted in a short run, else estimated from a sample by how many
+ * shapes were met once and twice (Chao 1984, eq. 5).
+ */
 function shapeCount({ needs, batches }: PlannedRun): number {
   const every = Math.max(1, batches.length / SHAPE_SAMPLE);
   const sample = Array.from({ length: Math.min(batches.length, SHAPE_SAMPLE) }, (_, i) => batches[Math.floor(i * every)]!);
-  const shapes = sample.map((rows) => needs.shapes(rows, null)).map(({ length, rows, queryWidth, keyWidth, predictions }) => `${[length, rows, queryWidth, keyWidth, predictions]}`);
-  return new Set(shapes).size;
+  const met = new Map<string, number>();
+  for (const { length, rows, queryWidth, keyWidth, predictions } of sample.map((rows) => needs.shapes(rows, null))) {
+    const shape = `${[length, rows, queryWidth, keyWidth, predictions]}`;
+    met.set(shape, (met.get(shape) ?? 0) + 1);
+  }
+  if (sample.length === batches.length) return met.size;
+  const [once, twice] = [1, 2].map((times) => [...met.values()].filter((count) => count === times).length) as [number, number];
+  return Math.min(batches.length, Math.round(met.size + once ** 2 / (2 * Math.max(1, twice))));
 }
 
 function planWith({ needs, optimizerAlive }: PlannedRun, batches: readonly (readonly number[])[], settings: Settings, compiledShapes: number): MemoryPlan {

@@ -24,5 +24,5 @@ test("rows: prompt and answer take exactly the tokens asked for, whatever the pr
   for (const row of tokenized) for (const side of ["chosen_input_ids", "rejected_input_ids"] as const) assert.equal(row.prompt_input_ids.length + row[side].length, 64);
   assert.ok(new Set(tokenized.map((row) => row.prompt_input_ids.length)).size > 1);
   assert.notDeepEqual(tokenized[0]!.chosen_input_ids, tokenized[0]!.rejected_input_ids);
-  assert.throws(() => rowsOfLength(tinyRows(1), tokenizer, 1, 8), (error: unknown) => error instanceof BenchFailure && /--tokens 8: prompt and answer take \d+/.test(error.message));
+  assert.throws(() => rowsOfLength(tinyRows(1), tokenizer, 1, 5), (error: unknown) => error instanceof BenchFailure && /--tokens 5: prompt and answer take \d+/.test(error.message));
 });
