@@ -3,8 +3,8 @@ import { tokenizeRows } from "../src/tokens/preference";
 import type { Tokenizer } from "../src/tokens/tokenizer";
 import { misuse } from "./failure";
 
-/** A word that stays a token of its own wherever it is added. */
-const FILLER = " and";
+/** What an answer is filled up with: a word that is one token, or a letter for a tokenizer that spells. */
+const FILLERS = [" and", "s"];
 
 /**
  * Pairs in which prompt and answer take exactly so many tokens each: every answer is made of the answers of the rows
@@ -30,7 +30,7 @@ function fill(prompt: string, side: "chosen" | "rejected", texts: readonly strin
     if (left < 0) break;
     text += ` ${word}`;
   }
-  while (measure(text) < tokens) text += FILLER;
+  while (measure(text) < tokens) text += FILLERS.find((filler) => measure(text + filler) <= tokens) ?? FILLERS[0];
   const reached = measure(text);
   if (reached !== tokens) throw misuse(`--tokens ${tokens}: prompt and answer take ${reached}. Give more tokens.`);
   return text;

@@ -60,6 +60,9 @@ interface Settings {
 /** Batches that are packed to find the largest: those with the most tokens and those with the longest rows. */
 const CANDIDATES = 3;
 
+/** Batches of a run that are packed to count its shapes, spread over all of it. */
+const SHAPE_SAMPLE = 64;
+
 /** Whether a training argument exists in this version. */
 const knows = (name: string): boolean => name in TRAINING_DEFAULTS;
 
@@ -71,7 +74,7 @@ function settingsOf({ needs, args }: PlannedRun): Settings {
 
 /** The plan of the run's largest batch. */
 export function planRun(run: PlannedRun): MemoryPlan {
-  return planWith(run, largestBatches(run), settingsOf(run));
+  return planWith(run, largestBatches(run), settingsOf(run), shapeCount(run));
 }
 
 function largestBatches({ lengths, batches }: PlannedRun): readonly (readonly number[])[] {
@@ -81,11 +84,28 @@ function largestBatches({ lengths, batches }: PlannedRun): readonly (readonly nu
   return [...new Set([...most(tokens), ...most(longest)])];
 }
 
-function planWith({ needs, optimizerAlive }: PlannedRun, batches: readonly (readonly number[])[], settings: Settings): MemoryPlan {
+/**
+ * Number of different shapes among a run's batches: counted in a short run, else estimated from a sample by how many
+ * shapes were met once and twice (Chao 1984, eq. 5).
+ */
+function shapeCount({ needs, batches }: PlannedRun): number {
+  const every = Math.max(1, batches.length / SHAPE_SAMPLE);
+  const sample = Array.from({ length: Math.min(batches.length, SHAPE_SAMPLE) }, (_, i) => batches[Math.floor(i * every)]!);
+  const met = new Map<string, number>();
+  for (const { length, rows, queryWidth, keyWidth, predictions } of sample.map((rows) => needs.shapes(rows, null))) {
+    const shape = `${[length, rows, queryWidth, keyWidth, predictions]}`;
+    met.set(shape, (met.get(shape) ?? 0) + 1);
+  }
+  if (sample.length === batches.length) return met.size;
+  const [once, twice] = [1, 2].map((times) => [...met.values()].filter((count) => count === times).length) as [number, number];
+  return Math.min(batches.length, Math.round(met.size + once ** 2 / (2 * Math.max(1, twice))));
+}
+
+function planWith({ needs, optimizerAlive }: PlannedRun, batches: readonly (readonly number[])[], settings: Settings, compiledShapes: number): MemoryPlan {
   const { copiesReference, perDeviceTrainBatchSize, maxCompletionLength, ...args } = settings;
   const available = binding.isUsingGpuDevice() ? null : undefined;
   const parts = batches.flatMap((rows) => chunks(rows, perDeviceTrainBatchSize));
-  const plans = parts.map((rows) => planMemory({ model: needs.model, args, shapes: needs.shapes(rows, maxCompletionLength), copiesReference, optimizerAlive, available }));
+  const plans = parts.map((rows) => planMemory({ model: needs.model, args, shapes: needs.shapes(rows, maxCompletionLength), copiesReference, optimizerAlive, compiledShapes, available }));
   return plans.reduce((one, other) => (other.bytes > one.bytes ? other : one));
 }
 
@@ -121,6 +141,7 @@ const SHORTEST_COMPLETION = 32;
  */
 export function adviceFor(run: PlannedRun): MemoryAdvice[] {
   const batches = largestBatches(run);
+  const shapes = shapeCount(run);
   const start = settingsOf(run);
   const changes = changesFor(run.needs.longestCompletion(batches.flat()));
   const fits = (plan: MemoryPlan): boolean => plan.available === null || plan.bytes <= plan.available;
@@ -128,7 +149,7 @@ export function adviceFor(run: PlannedRun): MemoryAdvice[] {
   const follow = (from: Settings, change: Change): { settings: Settings; text: string; plan: MemoryPlan } | null => {
     let best: { settings: Settings; text: string; plan: MemoryPlan } | null = null;
     for (let next = change(from); next; next = change(next.settings)) {
-      best = { ...next, plan: planWith(run, batches, next.settings) };
+      best = { ...next, plan: planWith(run, batches, next.settings, shapes) };
       if (fits(best.plan)) break;
     }
     return best;
@@ -137,7 +158,7 @@ export function adviceFor(run: PlannedRun): MemoryAdvice[] {
   if (single.length > 0) return single.map(({ text, plan }) => ({ change: text, bytes: plan.bytes }));
   let settings = start;
   const texts: string[] = [];
-  let bytes = planWith(run, batches, start).bytes;
+  let bytes = planWith(run, batches, start, shapes).bytes;
   for (const change of changes) {
     const reached = follow(settings, change);
     // Small batches are no gain where the accumulated gradients weigh more than what they save.

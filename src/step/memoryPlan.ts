@@ -57,7 +57,7 @@ export interface MemoryPlanOptions {
   copiesReference?: boolean;
   /** Bytes of the optimiser's state that are alive already. Default 0: it is still to be made. */
   optimizerAlive?: number;
-  /** Number of different shapes that the run compiles. Default 1. */
+  /** Number of different shapes that the run compiles, each of them with a forward pass for the reference. Default 1. */
   compiledShapes?: number;
   /** Bytes that the process may hold in all. Default: what it holds and what the machine has left. */
   available?: number | null;
@@ -66,9 +66,10 @@ export interface MemoryPlanOptions {
 const FLOAT = 4;
 
 /** What a node of a compiled function takes: TensorFlow's graphs of it, its executor, the trace's own record. */
-const NODE_BYTES = 13_000;
-/** Nodes of a layer's forward and backward pass and of its update. */
-const LAYER_NODES = 270;
+const NODE_BYTES = 10_000;
+/** Nodes of a layer: of its forward pass, backward pass and update, and of a forward pass alone. */
+const STEP_NODES = 270;
+const FORWARD_NODES = 90;
 /** Pages of the binaries of Node and TensorFlow that a run touches. */
 const BINARY_BYTES = 370e6;
 /** What both hold beside tensors, compiled functions and JavaScript's heap of now: registries of ops and kernels, XLA's compiler, the garbage of a trace. */
@@ -103,7 +104,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     gradients: gradientAccumulationSteps > 1 ? weights : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
-    overhead: runtimeBytes() + compiledShapes * layers * LAYER_NODES * NODE_BYTES,
+    overhead: runtimeBytes() + compiledShapes * layers * (STEP_NODES + FORWARD_NODES) * NODE_BYTES,
     retained: 0,
   };
   const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });

@@ -10,10 +10,10 @@ export interface MemoryJob {
   /** Entries of config.json that differ from a Llama of 4 layers × 256. */
   config?: object;
   args?: Partial<DPOConfig>;
-  /** Pairs in all, and tokens of each one's prompt and of each of its two answers. */
+  /** Pairs in all, and tokens of each one's prompt and of each of its two answers, pair by pair from the list. */
   pairs: number;
   promptTokens: number;
-  answerTokens: number;
+  answerTokens: number[];
   /** Whether reference log-probabilities are computed beforehand, so that no copy of the policy is made. */
   precompute?: boolean;
 }
@@ -32,7 +32,10 @@ function noise(size: number): Float32Array {
 /** Rows of exactly so many tokens: the chat template adds two to a prompt and one to an answer. */
 export function rowsOf({ pairs, promptTokens, answerTokens }: MemoryJob): { prompt: string; chosen: string; rejected: string }[] {
   const letters = (length: number, start: number, step: number): string => Array.from({ length }, (_, i) => String.fromCharCode(97 + ((start + i * step) % 26))).join("");
-  return Array.from({ length: pairs }, (_, i) => ({ prompt: letters(promptTokens - 2, i, 3), chosen: letters(answerTokens - 1, i, 1), rejected: letters(answerTokens - 1, i + 13, 5) }));
+  return Array.from({ length: pairs }, (_, i) => {
+    const length = answerTokens[i % answerTokens.length]! - 1;
+    return { prompt: letters(promptTokens - 2, i, 3), chosen: letters(length, i, 1), rejected: letters(length, i + 13, 5) };
+  });
 }
 
 const kilobytes = (name: "VmHWM" | "VmRSS"): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(readFileSync("/proc/self/status", "utf8"))![1]);
