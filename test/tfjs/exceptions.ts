@@ -52,4 +52,9 @@ export const EXCEPTIONS: readonly Exception[] = [
     only: "jit",
     specs: ["debug on test-tensorflow {} debug mode errors when nans in op output"],
   },
+  {
+    reason: "The specs register kernels of their own whose results are no data of any backend; a compiled function must return what it computed.",
+    only: "jit",
+    specs: inSuite("gradient registry test-tensorflow {} ", ["register a kernel with gradient and call it", "register a kernel with array inputs and saveAllInputs true"]),
+  },
 ];
