@@ -25,10 +25,6 @@ export const EXCEPTIONS: readonly Exception[] = [
     specs: ["tan test-tensorflow {} numbers exceed float32 precision"],
   },
   {
-    reason: "TensorFlow's Unique takes every NaN for a value of its own, as NaN ≠ NaN.",
-    specs: ["unique test-tensorflow {} 1d tensor with NaN and Infinity"],
-  },
-  {
     reason: "The ops fail as they should; but in a compiled function they fail while shapes are inferred or when the function runs, and then TensorFlow's own words stay, with the function's name.",
     only: "jit",
     specs: [
