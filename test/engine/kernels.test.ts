@@ -143,6 +143,16 @@ test("a seed decides what multinomial draws; probabilities are taken as well as 
   }
 });
 
+test("unique takes all NaN for one value and −0 for 0, eager and traced", () => {
+  const x = tf.tensor1d([NaN, -0, 2.5, 0, NaN, -Infinity, 2.5]);
+  for (const unique of [tf.unique, jit((y: Tensor) => Object.values(tf.unique(y)) as Tensor[])]) {
+    const [values, indices] = Object.values(unique(x)) as Tensor[];
+    assert.deepEqual(Array.from(values!.dataSync()), [NaN, 0, 2.5, -Infinity]);
+    assert.deepEqual(Array.from(indices!.dataSync()), [0, 1, 2, 1, 0, 3, 2]);
+  }
+  assert.deepEqual(tf.unique(tf.tensor1d(["b", "a", "b"], "string")).values.dataSync(), ["b", "a"]);
+});
+
 test("an index out of bounds: tfjs's words outside of a trace, TensorFlow's own within", async () => {
   const table = tf.tensor1d([1, 2]);
   assert.throws(() => tf.gather(table, tf.tensor1d([5], "int32")), /GatherV2: the index value 5 is not in \[0, 1\]\. TensorFlow says: .*indices\[0\] = 5 is not in \[0, 2\)/);

@@ -7,16 +7,16 @@ export interface SuiteReport {
   specs: { name: string; passed: boolean; messages: string[] }[];
   /** Specs that tfjs-core itself has switched off. */
   pending: number;
-  /** Ops that TensorFlow ran one by one, and calls of compiled functions. */
+  /** Ops that TensorFlow ran or recorded, and calls of compiled functions. */
   ops: number;
   compiledCalls: number;
-  kernels: KernelReport;
+  /** Of the run through `jit`. */
+  kernels: TracedCalls;
+  gradients: TracedCalls;
 }
 
-/** Of the run through `jit`: calls of kernels, those that ran traced, and the others by kernel with the trace's error. */
-export interface KernelReport {
+/** How often something was called, and how often it ran as a compiled function; the other calls failed. */
+export interface TracedCalls {
   calls: number;
   traced: number;
-  functions: number;
-  untraced: Record<string, { calls: number; error: string }>;
 }

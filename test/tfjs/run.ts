@@ -6,11 +6,11 @@ import { EXCEPTIONS } from "./exceptions";
 import { judge, type Verdict } from "./judge";
 import { nodeIgnoreList } from "./nodeIgnoreList";
 import type { Mode, SuiteReport } from "./report";
-import { UNTRACED } from "./untraced";
 
 const USAGE = `npm run test:tfjs [-- OPTIONS]
 
-Runs tfjs-core's own specs on the TensorFlow backend: once with each op as it is, once with each kernel through jit.
+Runs tfjs-core's own specs on the TensorFlow backend: once with each op as it is, once with every
+kernel and every gradient through jit.
 
   --eager       the first run only
   --jit         the second run only
@@ -36,16 +36,18 @@ function runSuite(bundle: string, mode: Mode, grep: string): Promise<SuiteReport
 
 const number = (value: number): string => value.toLocaleString("en-US");
 
-function describe(mode: Mode, { tensorflow, pending, ops, compiledCalls, kernels }: SuiteReport, verdict: Verdict): string {
+function describe(mode: Mode, { tensorflow, pending, ops, compiledCalls, kernels, gradients }: SuiteReport, verdict: Verdict): string {
   const { outside, inside } = verdict;
   const lines = [
-    `${mode === "jit" ? "Each kernel through jit" : "Each op as it is"}, TensorFlow ${tensorflow}: ${number(verdict.passed)} specs pass, ${number(verdict.failures.length)} failures, ${number(verdict.excepted)} exceptions listed with their reasons.`,
+    `${mode === "jit" ? "Through jit" : "Each op as it is"}, TensorFlow ${tensorflow}: ${number(verdict.passed)} specs pass, ${number(verdict.failures.length)} failures, ${number(verdict.excepted)} exceptions listed with their reasons.`,
     `  Outside of tfjs-node-gpu's own list of exceptions ${number(outside.passed)} of ${number(outside.ran)} pass, inside ${number(inside.passed)} of ${number(inside.ran)}; tfjs-core has switched off ${number(pending)}.`,
     `  TensorFlow ran ${number(ops)} ops${mode === "jit" ? " while tracing and outside of it" : ""} and ${number(compiledCalls)} compiled calls.`,
   ];
   if (mode === "jit") {
-    const others = Object.entries(kernels.untraced).map(([name, { calls }]) => `${name} ${number(calls)}`);
-    lines.push(`  ${number(kernels.traced)} of ${number(kernels.calls)} calls of kernels ran as ${number(kernels.functions)} compiled functions; not traced: ${others.join(", ") || "none"}; the rest failed, as specs of bad input want.`);
+    lines.push(
+      `  Compiled: ${number(gradients.traced)} of ${number(gradients.calls)} gradients, forward and backward pass in one function; outside of them ${number(kernels.traced)} of ${number(kernels.calls)} calls of kernels, one by one.`,
+      "  The other calls failed, as specs of bad input and the exceptions have it.",
+    );
   }
   return [...verdict.failures.map((failure) => `✗ ${failure}`), ...lines].join("\n");
 }
@@ -57,7 +59,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const bundle = await bundleSuite(root);
-  const expectations = { exceptions: EXCEPTIONS, untraced: UNTRACED, ignoredByNode: nodeIgnoreList(root), partial: values.grep !== "" };
+  const expectations = { exceptions: EXCEPTIONS, ignoredByNode: nodeIgnoreList(root), partial: values.grep !== "" };
   const modes: Mode[] = values.eager === values.jit ? ["eager", "jit"] : values.jit ? ["jit"] : ["eager"];
   let passed = 0;
   let failed = 0;

@@ -6,6 +6,7 @@ import { binding } from "../../src/engine/backend";
 import { jasmineEnvironment, type SpecResult } from "./jasmine";
 import { executed } from "./proof";
 import type { SuiteReport } from "./report";
+import { gradients } from "./tracedGradients";
 import { kernels } from "./tracedKernels";
 
 // The bundle's entry: runs every spec whose name holds the text after --grep= and sends the report to the parent process.
@@ -27,6 +28,6 @@ jasmineEnvironment.addReporter({
   },
 });
 jasmineEnvironment.execute(null, () => {
-  const report: SuiteReport = { tensorflow: binding.TF_Version, specs, pending, ...executed, kernels };
+  const report: SuiteReport = { tensorflow: binding.TF_Version, specs, pending, ...executed, kernels, gradients };
   process.send!(report, () => process.exit());
 });

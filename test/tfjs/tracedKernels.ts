@@ -2,26 +2,27 @@ import { inspect } from "node:util";
 import type { KernelConfig, KernelFunc, Tensor, TensorInfo } from "@tensorflow/tfjs";
 import { binding, keepVariablesInPlace, tf } from "../../src/engine/backend";
 import { jit, type JitFunction } from "../../src/engine/jit";
-import { TraceError } from "../../src/engine/traceError";
-import type { KernelReport } from "./report";
-import { WITHOUT_OPS } from "./untraced";
+import type { TracedCalls } from "./report";
+import { settled } from "./settled";
 
+/** Calls of kernels outside of a trace, and those that ran as compiled functions. */
+export const kernels: TracedCalls = { calls: 0, traced: 0 };
 
-export const kernels: KernelReport = { calls: 0, traced: 0, functions: 0, untraced: {} };
+/** Kernels that run no op of TensorFlow, so that there is nothing to trace: the result is the same data under another name. */
+const WITHOUT_OPS = new Set(["Identity"]);
 
 type Inputs = Record<string, TensorInfo | TensorInfo[] | null | undefined>;
 type Result = Tensor | Tensor[];
 
 const functions = new Map<string, JitFunction<Tensor[], Result>>();
-const untraceable = new Set<string>();
 
 /**
- * Puts a traced function in place of each kernel of the backend. Kernels of the backward pass are among them. Every call
- * of a public op then runs as compiled functions of its kernels, each traced for its attributes and shapes.
+ * Puts a traced function in place of each kernel of the backend: every call of a public op runs as compiled functions of
+ * its kernels, each traced for its attributes and shapes. Within a trace the kernels are as they were.
  */
 export function traceKernels(): void {
   for (const config of tf.getKernelsForBackend("tensorflow")) {
-    if (config.kernelName in WITHOUT_OPS) continue;
+    if (WITHOUT_OPS.has(config.kernelName)) continue;
     tf.unregisterKernel(config.kernelName, config.backendName);
     tf.registerKernel({ ...config, kernelFunc: tracedKernel(config) });
   }
@@ -60,29 +61,20 @@ function tracedKernel({ kernelName, kernelFunc }: KernelConfig): KernelFunc {
     const args = tensorsOf(inputs).map(asTensor);
     const shapes = Object.entries(inputs).map(([name, input]) => `${name}: ${[input ?? []].flat().map(({ dtype, shape }) => `${dtype}[${shape}]`)}`);
     const key = inspect([kernelName, shapes, call.attrs], { depth: null, maxArrayLength: null, maxStringLength: null, breakLength: Infinity });
-    if (untraceable.has(key)) return untracedCall(kernelName, () => kernelFunc(call), "");
     let fn = functions.get(key);
     if (!fn) {
       fn = jit((...tensors: Tensor[]) => kernelFunc({ ...call, inputs: withTensors(inputs, tensors) as never }) as Result, { name: kernelName });
       functions.set(key, fn);
-      kernels.functions++;
     }
     try {
-      return outsideOfTape(() => settled(fn!(...args)));
+      const results = outsideOfTape(() => settled(fn!(...args)));
+      kernels.traced++;
+      return results;
     } catch (error) {
       binding.context.settleBackground();
-      if (fn.traces.length === 0) functions.delete(key);
-      if (!(error instanceof TraceError)) throw error;
-      untraceable.add(key);
-      return untracedCall(kernelName, () => kernelFunc(call), error.message);
+      throw error;
     }
   };
-}
-
-function untracedCall<T>(kernelName: string, run: () => T, error: string): T {
-  const entry = (kernels.untraced[kernelName] ??= { calls: 0, error });
-  entry.calls++;
-  return run();
 }
 
 /** Under a gradient tape `jit` would let the ops run eagerly for the tape to see; the tape has seen this kernel already. */
@@ -97,16 +89,4 @@ function outsideOfTape<T>(run: () => T): T {
     state.gradientDepth = gradientDepth;
     state.activeTape = activeTape;
   }
-}
-
-/** The results once they are computed, so that an op's failure is the kernel's own. */
-function settled(results: Result): Result {
-  try {
-    binding.context.waitForBackground();
-  } catch (error) {
-    tf.dispose(results);
-    throw error;
-  }
-  kernels.traced++;
-  return results;
 }

@@ -1,7 +1,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { type } from "../attributes";
 import { tf } from "../tfjs";
-import { kernel } from "./kernel";
+import { asFloat, kernel } from "./kernel";
 
 interface Unary {
   x: Tensor;
@@ -18,7 +18,7 @@ export const sign = kernel<Unary, object>("Sign", ({ inputs: { x }, run }) => {
 
 /** TensorFlow's takes floats only; tfjs's result is float32. */
 export const leakyRelu = kernel<Unary, { alpha: number }>("LeakyRelu", ({ inputs: { x }, attributes: { alpha }, run }) =>
-  run("LeakyRelu", [tf.cast(x, "float32")], { T: type("float32"), alpha: { float: alpha } }));
+  run("LeakyRelu", [asFloat(x)], { T: type("float32"), alpha: { float: alpha } }));
 
 /** 1 where x > 0, else alpha; NaN, which only a float can be, stays. */
 export const step = kernel<Unary, { alpha: number }>("Step", ({ inputs: { x }, attributes: { alpha } }) => {

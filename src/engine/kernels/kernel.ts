@@ -46,6 +46,9 @@ export function kernel<Inputs, Attributes>(kernelName: string, compute: (call: K
   };
 }
 
+/** `x` in float32; itself where it is that already, so that no op is spent. */
+export const asFloat = (x: Tensor): Tensor => (x.dtype === "float32" ? x : tf.cast(x, "float32"));
+
 /**
  * tfjs words the errors of some ops just as TensorFlow does, without the op's name before them; `changes` are where they
  * differ. In a trace an op fails when it runs, and TensorFlow's words stay.

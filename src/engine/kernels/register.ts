@@ -15,12 +15,13 @@ import { scatterNd } from "./scatter";
 import { searchSorted } from "./search";
 import { sparseFillEmptyRows, sparseReshape, sparseSegmentMean, sparseSegmentSum } from "./sparse";
 import { stringNGrams, stringSplit, stringToHashBucketFast } from "./strings";
+import { unique } from "./unique";
 
 /** Kernels that take the place of tfjs-node's, and those that it does not have. */
 const KERNELS: readonly KernelConfig[] = [
   bitwiseAnd, ...convolutions, denseBincount, diag, einsum, gatherV2, leakyRelu, maxPoolWithArgmax, mean, multinomial, ...pools, raggedGather, raggedRange, raggedTensorToTensor,
   rotateWithOffset, round, scatterNd, searchSorted, sign, sparseFillEmptyRows, sparseReshape, sparseSegmentMean, sparseSegmentSum, step, stringNGrams, stringSplit,
-  stringToHashBucketFast, transform,
+  stringToHashBucketFast, transform, unique,
 ];
 
 /** Call after tfjs-node's own kernels are registered. */

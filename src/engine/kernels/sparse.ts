@@ -1,7 +1,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { type } from "../attributes";
 import { tf } from "../tfjs";
-import { inTfjsWords, kernel } from "./kernel";
+import { asFloat, inTfjsWords, kernel } from "./kernel";
 
 interface Filling {
   indices: Tensor;
@@ -31,4 +31,4 @@ export const sparseSegmentSum = inTfjsWords(kernel<Segments, object>("SparseSegm
 
 /** TensorFlow's means are of floats only. */
 export const sparseSegmentMean = inTfjsWords(kernel<Segments, object>("SparseSegmentMean", ({ inputs: { data, indices, segmentIds }, run }) =>
-  tf.cast(run("SparseSegmentMean", [tf.cast(data, "float32"), indices, segmentIds], { T: type("float32"), ...SEGMENTS }), data.dtype)), SEGMENT_IDS);
+  tf.cast(run("SparseSegmentMean", [asFloat(data), indices, segmentIds], { T: type("float32"), ...SEGMENTS }), data.dtype)), SEGMENT_IDS);
