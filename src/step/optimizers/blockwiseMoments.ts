@@ -56,7 +56,7 @@ export class BlockwiseMoments implements AdamMoments {
     }
     let last = after;
     for (const part of this.parts) {
-      const [from, size] = [gradient.shape.map((_, axis) => (axis === 0 ? part.start : 0)), gradient.shape.with(0, part.rows)];
+      const [from, size] = [gradient.shape.map((_, axis) => (axis === 0 ? part.start : 0)), gradient.shape.map((length, axis) => (axis === 0 ? part.rows : length))];
       const step = this.updatePart(part, tf.slice(delayed(gradient, last), from, size), rates, after);
       updateVariables("ResourceScatterSub", { dtype: float, Tindices: int }, [parameter], [tf.range(part.start, part.start + part.rows, 1, "int32"), step], [after]);
       last = step;
