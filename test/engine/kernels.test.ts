@@ -153,6 +153,20 @@ test("unique takes all NaN for one value and −0 for 0, eager and traced", () =
   assert.deepEqual(tf.unique(tf.tensor1d(["b", "a", "b"], "string")).values.dataSync(), ["b", "a"]);
 });
 
+test("strings compare by their bytes, with broadcasting, eager and traced", () => {
+  const words = ["", "a", "a\0", "ab", "b", "Z", "é", "中", "a long word that ends here", "a long word that ends there"];
+  const bytewise = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+  const table = (holds: (order: number) => boolean): number[] => words.flatMap((a) => words.map((b) => Number(holds(bytewise(a, b)))));
+  const compare = (x: Tensor): Tensor[] => {
+    const [column, row] = [tf.reshape(x, [-1, 1]), tf.reshape(x, [1, -1])];
+    return [tf.less(column, row), tf.lessEqual(column, row), tf.greater(column, row), tf.greaterEqual(column, row)];
+  };
+  const expected = [table((o) => o < 0), table((o) => o <= 0), table((o) => o > 0), table((o) => o >= 0)];
+  const strings = tf.tensor1d(words, "string");
+  for (const results of [compare(strings), jit(compare)(strings)]) assert.deepEqual(results.map((x) => Array.from(x.dataSync())), expected);
+  assert.deepEqual(tf.less(tf.tensor([], [0], "string"), "a").shape, [0]);
+});
+
 test("an index out of bounds: tfjs's words outside of a trace, TensorFlow's own within", async () => {
   const table = tf.tensor1d([1, 2]);
   assert.throws(() => tf.gather(table, tf.tensor1d([5], "int32")), /GatherV2: the index value 5 is not in \[0, 1\]\. TensorFlow says: .*indices\[0\] = 5 is not in \[0, 2\)/);

@@ -1,5 +1,6 @@
 import type { KernelConfig } from "@tensorflow/tfjs";
 import { tf } from "../tfjs";
+import { comparisons } from "./comparison";
 import { convolutions } from "./convolution";
 import { diag } from "./diag";
 import { einsum } from "./einsum";
@@ -19,7 +20,7 @@ import { unique } from "./unique";
 
 /** Kernels that take the place of tfjs-node's, and those that it does not have. */
 const KERNELS: readonly KernelConfig[] = [
-  bitwiseAnd, ...convolutions, denseBincount, diag, einsum, gatherV2, leakyRelu, maxPoolWithArgmax, mean, multinomial, ...pools, raggedGather, raggedRange, raggedTensorToTensor,
+  bitwiseAnd, ...comparisons, ...convolutions, denseBincount, diag, einsum, gatherV2, leakyRelu, maxPoolWithArgmax, mean, multinomial, ...pools, raggedGather, raggedRange, raggedTensorToTensor,
   rotateWithOffset, round, scatterNd, searchSorted, sign, sparseFillEmptyRows, sparseReshape, sparseSegmentMean, sparseSegmentSum, step, stringNGrams, stringSplit,
   stringToHashBucketFast, transform, unique,
 ];
