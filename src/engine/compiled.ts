@@ -1,5 +1,5 @@
 import type { Tensor } from "@tensorflow/tfjs";
-import { binding, idOf, tensorFrom } from "./backend";
+import { binding, idOf, tensorFrom, tf } from "./backend";
 import { c, check, cString, status, type Pointer } from "./capi";
 import { toFunction, type GraphPart } from "./graphFunction";
 import { countNative } from "./nativeCounts";
@@ -70,10 +70,24 @@ export function call(fn: NativeFunction, args: readonly Tensor[], label: string,
       c.TFE_DeleteOp(op);
     }
   }));
-  return fn.outputs.map(({ shape, dtype }, i) => {
-    const known = shape.every((size) => size >= 0);
-    return tensorFrom(binding.adopt(Number(handles[i]), known ? shape : undefined, known ? dtype : undefined));
-  });
+  return results(fn.outputs, handles);
+}
+
+/** The results as tensors. If the call fails before all of their shapes are known, none of them stays. */
+function results(outputs: NativeFunction["outputs"], handles: BigUint64Array): Tensor[] {
+  const tensors: Tensor[] = [];
+  try {
+    for (const { shape, dtype } of outputs) {
+      const known = shape.every((size) => size >= 0);
+      tensors.push(tensorFrom(binding.adopt(Number(handles[tensors.length]), known ? shape : undefined, known ? dtype : undefined)));
+    }
+    return tensors;
+  } catch (error) {
+    for (const handle of handles.subarray(tensors.length, outputs.length)) c.TFE_DeleteTensorHandle(Number(handle));
+    tf.dispose(tensors);
+    binding.context.settleBackground();
+    throw error;
+  }
 }
 
 function addCapture(op: Pointer, { handle, perCall }: HeldCapture): void {
