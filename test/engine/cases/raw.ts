@@ -57,6 +57,21 @@ const adam: RawCase = {
   },
 };
 
+/** An update of variables by its inputs alone. */
+const updated = (name: string, variables: number[][], attributes: RawAttributes, inputs: (x: Tensor) => Tensor[], reference: NonNullable<RawCase["reference"]>): RawCase =>
+  ({ name, variables, run: (x, own) => (updateVariables(name, attributes, own, inputs(x)), []), reference });
+
+const optimizerUpdates: RawCase[] = [
+  updated("ResourceApplyGradientDescent", [[1, 2, 3]], { T: float, use_locking: false }, (x) => [tf.scalar(rate), row(x)], (x, [w]) => [w!.map((value, i) => value - rate * x[i]!)]),
+  updated("ResourceApplyMomentum", [[1, 2, 3], [0.1, 0.2, 0.3]], { T: float, use_locking: false, use_nesterov: false }, (x) => [tf.scalar(rate), row(x), tf.scalar(0.9)], (x, [w, a]) => {
+    const buffer = a!.map((value, i) => 0.9 * value + x[i]!);
+    return [w!.map((value, i) => value - rate * buffer[i]!), buffer];
+  }),
+  updated("ResourceScatterSub", [[1, 2, 3]], { dtype: float, Tindices: int }, (x) => [ints(2, 0), tf.slice(row(x), [0], [2])], (x, [w]) => [[w![0]! - x[1]!, w![1]!, w![2]! - x[0]!]]),
+];
+
+const eighths = (x: Tensor): Tensor => tf.cast(tf.mul(x, 8), "int32");
+
 const softmax = (row: number[]): number[] => row.map((v) => Math.exp(v) / row.reduce((sum, w) => sum + Math.exp(w), 0));
 const reduceIn = { keep_dims: true, T: float, Tidx: int };
 
@@ -89,10 +104,17 @@ export const RAW_CASES: readonly RawCase[] = [
   one("TensorScatterAdd", (x) => [x, tf.tensor2d([[1], [1]], [2, 1], "int32"), x], { T: float, Tindices: int }, (x) => [[...x.slice(0, 3), ...[3, 4, 5].map((i) => 2 * x[i]! + x[i - 3]!)]]),
   // Into a value of its own: the op writes over its first input.
   one("InplaceUpdate", (x) => [tf.mul(x, 2), ints(1), tf.ones([1, 3])], T, (x) => [[...x.slice(0, 3).map((v) => 2 * v), 1, 1, 1]]),
+  one("Bitcast", (x) => [x], { T: float, type: int }, (x) => [[...new Int32Array(Float32Array.from(x).buffer)]]),
+  one("BitwiseAnd", (x) => [eighths(x), tf.scalar(6, "int32")], { T: int }, (x) => [x.map((v) => (8 * v) & 6)]),
+  one("RightShift", (x) => [eighths(x), tf.scalar(1, "int32")], { T: int }, (x) => [x.map((v) => (8 * v) >> 1)]),
+  pair("MulNoNan", (a, b) => a * b),
+  one("SelectV2", (x) => [tf.greater(x, 0), x, tf.neg(x)], T, (x) => [x.map(Math.abs)]),
+  one("ScatterNd", (x) => [tf.tensor2d([[1], [1]], [2, 1], "int32"), x, ints(3, 3)], { T: float, Tindices: int }, (x) => [[0, 0, 0, ...[0, 1, 2].map((i) => x[i]! + x[i + 3]!), 0, 0, 0]]),
+  drawn("StatelessRandomUniformFullInt", () => [], { dtype: int }),
   drawn("StatelessRandomUniform"), drawn("StatelessRandomNormal"), drawn("StatelessTruncatedNormal"),
   drawn("StatelessRandomUniformInt", () => [tf.scalar(0, "int32"), tf.scalar(9, "int32")], { dtype: int }),
   drawn("StatelessRandomGammaV2", () => [tf.scalar(2)]),
   one("StatelessMultinomial", (x) => [x, tf.scalar(5, "int32"), ints(4, 5)], { T: float, Tseed: int, output_dtype: int }, null),
   update("AssignVariableOp", { dtype: float }, (_, x) => x), update("AssignAddVariableOp", { dtype: float }, (v, x) => v + x), update("AssignSubVariableOp", { dtype: float }, (v, x) => v - x),
-  adam, ...ofTfjs,
+  adam, ...optimizerUpdates, ...ofTfjs,
 ];
