@@ -9,6 +9,7 @@ import { alternate, DisturbedError, watchOthers, type Alternation, type Watch } 
 import { BUSY_ABOVE, othersNow } from "./busy";
 import { peerCheckpoint } from "./checkpoint";
 import { BenchFailure } from "./failure";
+import { median, type Measured } from "./figures";
 import type { Bench } from "./main";
 import type { BenchPrecision } from "./options";
 import { busyMessage, ourSide, peerPython, peerSide, progress } from "./running";
@@ -98,6 +99,7 @@ async function measure(plan: CellPlan, peer: Peer | null): Promise<Pick<StepCell
       const run = reason === undefined ? await measureRun(plan, peer, setting, folder) : reason;
       if (typeof run === "string") unavailable.push({ setting: setting!, reason: run });
       else runs.push(run);
+      if (typeof run !== "string") console.error(describeRun(plan, run));
     }
   } catch (error) {
     throw error instanceof DisturbedError ? busyMessage(error.others) : error;
@@ -139,6 +141,12 @@ function asRun({ measured, ready, disturbed }: Alternation, steppers: number, ot
     ours: ours!, peer: peer ?? null, matmuls: measured.slice(steppers), others, disturbed,
     checks: { ours: check(0), peer: peer ? check(1) : null }, versions: Object.assign({}, ...ready.map(({ versions }) => versions)),
   };
+}
+
+/** What a run gave, said at once: the table comes when all are measured. */
+function describeRun({ shape, precision }: CellPlan, { ours, peer }: StepRun): string {
+  const seconds = ({ steps }: Measured): string => `${median(steps.map((each) => each.seconds)).toFixed(2)} s`;
+  return `${shapeName(shape)}, ${precision}: ours ${seconds(ours)}${peer ? `, ${peer.side} ${peer.setting} ${seconds(peer)}` : ""}`;
 }
 
 /** Watches others as usual, but lets every round count. */
