@@ -48,6 +48,10 @@ function reshape(x: GraphOutput, shape: readonly number[]): GraphOutput {
   return node("Reshape", [typeAttribute("T", x.dtype), typeAttribute("Tshape", TF.INT32)], [x, binding.recorder!.constant([shape.length], TF.INT32, Int32Array.from(shape))]);
 }
 
+function transpose(x: GraphOutput): GraphOutput {
+  return node("Transpose", [typeAttribute("T", x.dtype), typeAttribute("Tperm", TF.INT32)], [x, binding.recorder!.constant([2], TF.INT32, Int32Array.of(1, 0))]);
+}
+
 function matMul(a: GraphOutput, b: GraphOutput, transposeB: boolean): GraphOutput {
   return node("MatMul", [typeAttribute("T", a.dtype), flag("transpose_a", false), flag("transpose_b", transposeB)], [a, b]);
 }
@@ -83,9 +87,10 @@ export interface Int8Matrix {
 /** Rounds each row of a matrix to 255 steps between its largest absolute values. @param x [out, in], `out` a multiple of 4 */
 export function toInt8(x: Tensor2D): Int8Matrix {
   const [rows, columns] = x.shape;
-  const scales = tf.div(tf.maximum(tf.max(tf.abs(x), 1), 1e-30), 127);
-  const codes = tf.round(tf.div(tf.transpose(x), scales));
-  return { codes: tensorOf(bits(cast(symbolOf(codes), INT8), TF.INT32, [columns, rows / INT8_PER_INT])) as Tensor2D, scales: scales as Tensor1D };
+  const most = tf.maximum(tf.max(x, 1), tf.neg(tf.min(x, 1)));
+  const scales = tf.div(tf.maximum(most, 1e-30), 127);
+  const codes = cast(symbolOf(tf.round(tf.div(x, tf.reshape(scales, [rows, 1])))), INT8);
+  return { codes: tensorOf(bits(transpose(codes), TF.INT32, [columns, rows / INT8_PER_INT])) as Tensor2D, scales: scales as Tensor1D };
 }
 
 /** x · Wᵀ for W in int8. @param x float32 [rows, in]; in more than four rows it is rounded to bfloat16 @returns float32 [rows, out] */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { generate } from "../../src/generate/generate";
 import { disposeGeneration } from "../../src/generate/session";
+import { compareDecodeWeights } from "../../src/generate/perplexity";
 import type { GenerateOptions } from "../../src/generate/options";
 import { generateText } from "../../src/generate/text";
 import { PACKAGED_MODEL } from "../../src/hub/cache";
@@ -45,6 +46,12 @@ test("generateText renders the chat as transformers does and gives the same answ
   const answers = await generateText(loaded.model, loaded.tokenizer, figures.questions, { maxNewTokens: figures.new_tokens, onText: (piece, prompt) => (pieces[prompt] += piece) });
   assert.deepEqual(answers, loaded.tokenizer.batchDecode(figures.sequences, { skipSpecialTokens: true }));
   assert.deepEqual(pieces, answers);
+});
+
+test("bfloat16 and int8 weights cost at most some hundredths of the perplexity", async () => {
+  const rows = await compareDecodeWeights(loaded.model, figures.prompts.map((prompt, i) => [...prompt, ...figures.sequences[i]!]));
+  assert.deepEqual(rows.map(({ megabytes }) => Math.round(megabytes)), [538, 269, 135]);
+  for (const { decodeWeights, ratio } of rows) assert.ok(Math.abs(ratio - 1) < 0.04, `${decodeWeights}: ${ratio} times float32's`);
 });
 
 interface Cases {
