@@ -163,8 +163,8 @@ export function rearrange(x: Tensor2D, to: Tensor, back: Tensor): Tensor2D {
   ) as Tensor2D;
 }
 
-/** With more keys the probabilities are computed anew for the backward pass: kept, they would take most of a layer's memory. */
-export const MOST_KEPT_KEYS = 256;
+/** With more keys the probabilities are computed anew for the backward pass (at 512 keys an eighth more work): kept, they would take most of a layer's memory. */
+export const MOST_KEPT_KEYS = 512;
 
 /**
  * Grouped-query attention (Ainslie et al. 2023): softmax(q·kᵀ + bias)·v, each key head serving a group of query heads.
