@@ -8,13 +8,13 @@ import { PACKAGED_MODEL } from "../src/hub/cache";
 import { openModel } from "../src/hub/source";
 import { Tokenizer } from "../src/tokens/tokenizer";
 import { alternate, DisturbedError, type Alternation } from "./alternate";
-import { BUSY_ABOVE, describeLoad, othersNow } from "./busy";
+import { BUSY_ABOVE, othersNow } from "./busy";
 import { peerCheckpoint } from "./checkpoint";
-import { misuse, tooBusy } from "./failure";
+import { misuse } from "./failure";
 import type { GenerateJob } from "./generateJob";
 import { reportGeneration } from "./generateReport";
 import type { Bench } from "./main";
-import { Side } from "./side";
+import { busyMessage, ourSide, peerPython, peerSide } from "./running";
 
 const NEW_TOKENS = 64;
 /** Prompts are cut to this many tokens, so that no side pads. */
@@ -89,7 +89,10 @@ async function runGenerate({ batches, weights, peer, steps, anyway }: Options): 
       return file;
     };
     try {
-      const sides = [bandwidthSide(), ...weights.map((kind) => ourSide(kind, jobFile(kind))), ...(peer ? PEER_SETTINGS.map((kind) => peerSide(kind, python, jobFile(kind), folder)) : [])];
+      const sides = [
+        ourSide("bandwidth", "sum", "", "memory"), ...weights.map((kind) => ourSide("generate", kind, jobFile(kind))),
+        ...(peer ? PEER_SETTINGS.map((kind) => peerSide("transformers", "generate_transformers", kind, python, jobFile(kind), folder)) : []),
+      ];
       const warmUp = sides.map(({ name }) => (name === "memory" ? WARM_UP.bandwidth : name === "alignlab" ? WARM_UP.ours : WARM_UP.peer));
       cells.push({ batch, run: await alternate(sides, warmUp, steps, (text) => console.error(`batch ${batch}: ${text}`), anyway ? () => () => 0 : undefined) });
     } catch (error) {
@@ -107,23 +110,4 @@ async function promptsOf(tokenizer: Tokenizer, count: number): Promise<number[][
   const long = rows.map(({ prompt }) => tokenizer.encode(tokenizer.applyChatTemplate([{ role: "user", content: prompt }], { addGenerationPrompt: true })).slice(0, PROMPT_TOKENS));
   const whole = long.filter((ids) => ids.length === PROMPT_TOKENS);
   return Array.from({ length: count }, (_, i) => whole[i % whole.length]!);
-}
-
-function busyMessage(others: number): Error {
-  return tooBusy(`The machine is busy (${describeLoad(others)}; ${BUSY_ABOVE * 100} % is the most): figures would not be worth reporting. Run the bench again when it is idle, or with --anyway.`);
-}
-
-async function peerPython(): Promise<string> {
-  const { ensurePeer } = await import("./peerVenv.mjs");
-  return ensurePeer(console.error);
-}
-
-const nodeSide = (name: string, setting: string, script: string, ...args: string[]): Side => new Side(name, setting, process.execPath, ["--import", require.resolve("tsx"), path.join(__dirname, "ours", script), ...args]);
-
-const ourSide = (weights: DecodeWeights, job: string): Side => nodeSide("alignlab", weights, "generate.ts", job);
-const bandwidthSide = (): Side => nodeSide("memory", "sum", "bandwidth.ts");
-
-function peerSide(setting: string, python: string, job: string, home: string): Side {
-  const environment = { HF_HOME: home, HF_HUB_OFFLINE: "1", TOKENIZERS_PARALLELISM: "false", CUDA_VISIBLE_DEVICES: "" };
-  return new Side("transformers", setting, python, [path.join(__dirname, "peers", "generate_transformers.py"), job], environment);
 }

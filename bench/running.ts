@@ -16,9 +16,9 @@ export async function peerPython(): Promise<string> {
   return ensurePeer(console.error);
 }
 
-/** Our side of a bench, by its file in `ours/`. */
-export function ourSide(script: string, setting: string, job: string): Side {
-  return new Side("alignlab", setting, process.execPath, ["--import", require.resolve("tsx"), path.join(__dirname, "ours", `${script}.ts`), job]);
+/** Our side of a bench, by its file in `ours/`. @param name in the report, for what is measured beside the library itself */
+export function ourSide(script: string, setting: string, job: string, name = "alignlab"): Side {
+  return new Side(name, setting, process.execPath, ["--import", require.resolve("tsx"), path.join(__dirname, "ours", `${script}.ts`), job]);
 }
 
 /** A peer's side, by its file in `peers/`; it reaches no network and no GPU. @param home a folder that stands for Hugging Face's own */

@@ -7,9 +7,6 @@ import { partFor } from "./parts";
 import { Recorder, type GraphOutput, type Part } from "./recorder";
 import { inTrace } from "./traceScope";
 
-/** TensorFlow's number for int8. */
-const INT8 = 6;
-
 /** Below so many values the call of a function costs more than what it saves. */
 const FEWEST_VALUES = 1 << 16;
 
@@ -41,7 +38,7 @@ function record(label: string, name: string, inputs: readonly GraphOutput[], fn:
   try {
     const outputs = inTrace(recorder, () => {
       const parameters = inputs.map(({ dtype, shape }) => recorder.parameter(dtype, shape!));
-      const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(isNarrow(parameter.dtype) || parameter.dtype === INT8 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
+      const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(isNarrow(parameter.dtype) || parameter.dtype === TF.INT8 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
       return results.map((result) => {
         const symbol = binding.symbolOf(idOf(result));
         return narrow === null ? symbol : recorder.cast(symbol, narrow);

@@ -14,8 +14,6 @@ import type { GraphOutput } from "./recorder";
 export const BFLOAT16_PER_INT = 2;
 export const INT8_PER_INT = 4;
 
-/** TensorFlow's number for int8. */
-const INT8 = 6;
 /** Up to so many rows of x, codes are widened within one pass over them; beyond, they are widened once for all rows. */
 const MOST_ROWS_AT_ONCE = 4;
 /** Rows of a matrix of codes that are added up in registers. */
@@ -39,7 +37,7 @@ function cast(x: GraphOutput, to: number): GraphOutput {
 /** The same bits read as another type; where it is narrower, the last axis is new. */
 function bits(x: GraphOutput, as: number, shape: readonly number[]): GraphOutput {
   const { dtype } = x;
-  const wide = as === TF.INT32 ? reshape(x, [...shape, dtype === INT8 ? INT8_PER_INT : BFLOAT16_PER_INT]) : x;
+  const wide = as === TF.INT32 ? reshape(x, [...shape, dtype === TF.INT8 ? INT8_PER_INT : BFLOAT16_PER_INT]) : x;
   const read = node("Bitcast", [typeAttribute("T", dtype), typeAttribute("type", as)], [wide]);
   return as === TF.INT32 ? read : reshape(read, shape);
 }
@@ -89,7 +87,7 @@ export function toInt8(x: Tensor2D): Int8Matrix {
   const [rows, columns] = x.shape;
   const most = tf.maximum(tf.max(x, 1), tf.neg(tf.min(x, 1)));
   const scales = tf.div(tf.maximum(most, 1e-30), 127);
-  const codes = cast(symbolOf(tf.round(tf.div(x, tf.reshape(scales, [rows, 1])))), INT8);
+  const codes = cast(symbolOf(tf.round(tf.div(x, tf.reshape(scales, [rows, 1])))), TF.INT8);
   return { codes: tensorOf(bits(transpose(codes), TF.INT32, [columns, rows / INT8_PER_INT])) as Tensor2D, scales: scales as Tensor1D };
 }
 
@@ -97,7 +95,7 @@ export function toInt8(x: Tensor2D): Int8Matrix {
 export function int8Product(x: Tensor2D, { codes, scales }: Int8Matrix): Tensor2D {
   const [rows, depth] = x.shape;
   const [width] = scales.shape;
-  const narrow = bits(symbolOf(codes), INT8, [depth, width]);
+  const narrow = bits(symbolOf(codes), TF.INT8, [depth, width]);
   if (rows > MOST_ROWS_AT_ONCE) {
     const product = matMul(cast(symbolOf(x), TF.BFLOAT16), cast(narrow, TF.BFLOAT16), false);
     return tf.mul(tensorOf(cast(product, TF.FLOAT)), scales) as Tensor2D;

@@ -39,17 +39,17 @@ export class BeamRun implements GenerationRun {
     this.keep = Math.max(2, 1 + settings.eosTokenIds.size) * beams.numBeams;
   }
 
-  async finish(signal: AbortSignal): Promise<Generated> {
-    const total = Math.max(...this.settings.maxNewTokens);
-    for (let position = 0; !signal.aborted; position++) {
-      if (position === 0) this.begin();
-      else this.goOn(position);
-      const seeds = drawSeeds(this.settings.seed, this.blocks, position);
-      this.found = await this.session.beams.find(this.logits!, this.state!, choiceFor(this.settings, this.tooShort(position)), this.facts(position), seeds, { numBeams: this.beams.numBeams, keep: this.keep });
-      this.take();
-      this.listeners.onStep?.({ done: position + 1, total, sequences: () => this.answers().map(({ tokens }) => tokens) });
-      if (this.searches.every(({ done }) => done)) break;
-    }
+  async step(position: number): Promise<boolean> {
+    if (position === 0) this.begin();
+    else this.goOn(position);
+    const seeds = drawSeeds(this.settings.seed, this.blocks, position);
+    this.found = await this.session.beams.find(this.logits!, this.state!, choiceFor(this.settings, this.tooShort(position)), this.facts(position), seeds, { numBeams: this.beams.numBeams, keep: this.keep });
+    this.take();
+    this.listeners.onStep?.({ done: position + 1, total: Math.max(...this.settings.maxNewTokens), sequences: () => this.answers().map(({ tokens }) => tokens) });
+    return this.searches.some(({ done }) => !done);
+  }
+
+  result(): Generated {
     const answers = this.answers();
     return {
       sequences: answers.map(({ tokens }) => tokens),
@@ -82,7 +82,7 @@ export class BeamRun implements GenerationRun {
     const idle: Kept = { select: rowsOf(0, numBeams), parents: rowsOf(0, numBeams), penalty: new Array<number>(numBeams).fill(0) };
     const kept = this.blocks.map((search) => this.kept.get(this.searches[search]!) ?? idle);
     const next = this.session.beams.next(this.found!, kept, this.state!, this.decoding.length + position - 1);
-    const before = this.tensors();
+    const before = this.held;
     this.state = next.state;
     this.found = null;
     try {
@@ -152,12 +152,12 @@ export class BeamRun implements GenerationRun {
     return this.searches.flatMap((search) => fillAnswers(search.answers(this.settings.numReturnSequences), this.settings.numReturnSequences, none));
   }
 
-  private tensors(): Tensor[] {
+  get held(): Tensor[] {
     return [this.logits, this.state?.scores, this.state?.history, ...(this.found?.tensors ?? [])].filter((tensor): tensor is Tensor2D => tensor != null);
   }
 
   dispose(): void {
-    tf.dispose(this.tensors());
+    tf.dispose(this.held);
   }
 }
 

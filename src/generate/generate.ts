@@ -1,4 +1,6 @@
+import type { Tensor } from "@tensorflow/tfjs";
 import { stopSignal } from "../engine/host";
+import { LeakSentinel } from "../engine/sentinel";
 import type { LlamaForCausalLM } from "../model/llama";
 import { BeamRun } from "./beamRun";
 import type { GenerateOptions } from "./options";
@@ -22,8 +24,12 @@ export interface Generated {
 
 /** What computes one call. */
 export interface GenerationRun {
-  /** Runs until all has ended or `signal` is aborted. */
-  finish(signal: AbortSignal): Promise<Generated>;
+  /** Chooses the tokens at a place of the answers. @returns whether any answer goes on */
+  step(position: number): Promise<boolean>;
+  /** What there is so far. */
+  result(): Generated;
+  /** Tensors that one step leaves to the next. */
+  readonly held: Tensor[];
   dispose(): void;
 }
 
@@ -44,10 +50,25 @@ export async function generate(model: LlamaForCausalLM, prompts: readonly (reado
     if (settings.precision === "auto") await session.measure();
     const run: GenerationRun = settings.beams ? new BeamRun(session, prompts, settings, settings.beams, options) : new SequenceRun(session, prompts, settings, options);
     try {
-      return await run.finish(signal);
+      await runToEnd(run, signal);
+      return run.result();
     } finally {
       run.dispose();
       session.release();
     }
   });
+}
+
+/** Steps until all has ended or `signal` is aborted. */
+async function runToEnd(run: GenerationRun, signal: AbortSignal): Promise<void> {
+  const sentinel = LeakSentinel.begin("Generation");
+  try {
+    for (let position = 0; !signal.aborted; position++) {
+      const goesOn = await run.step(position);
+      sentinel?.check(`the token at place ${position}`, { held: run.held, newVariables: true });
+      if (!goesOn) return;
+    }
+  } finally {
+    sentinel?.end();
+  }
 }

@@ -1,4 +1,4 @@
-import type { Tensor2D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { batchBucket } from "../engine/buckets";
 import type { HostHistory } from "./chooser";
@@ -32,16 +32,20 @@ export class SequenceRun implements GenerationRun {
     this.rows = fill([...this.sequences.keys()], batchBucket(count));
   }
 
-  async finish(signal: AbortSignal): Promise<Generated> {
-    const total = Math.max(...this.settings.maxNewTokens);
-    for (let position = 0; !signal.aborted; position++) {
-      this.compute(position);
-      const tokens = await this.session.chooser.choose(this.logits!, choiceFor(this.settings, this.tooShort(position)), this.history(position), drawSeeds(this.settings.seed, this.rows, position));
-      this.take(tokens, position);
-      this.listeners.onStep?.({ done: position + 1, total, sequences: () => this.sequences });
-      if (this.finishedBy.every((reason) => reason !== null)) break;
-    }
+  async step(position: number): Promise<boolean> {
+    this.compute(position);
+    const tokens = await this.session.chooser.choose(this.logits!, choiceFor(this.settings, this.tooShort(position)), this.history(position), drawSeeds(this.settings.seed, this.rows, position));
+    this.take(tokens, position);
+    this.listeners.onStep?.({ done: position + 1, total: Math.max(...this.settings.maxNewTokens), sequences: () => this.sequences });
+    return this.finishedBy.some((reason) => reason === null);
+  }
+
+  result(): Generated {
     return { sequences: this.sequences, finishedBy: this.finishedBy.map((reason) => reason ?? "stopped") };
+  }
+
+  get held(): Tensor[] {
+    return this.logits ? [this.logits] : [];
   }
 
   private promptOf(sequence: number): number {
@@ -56,11 +60,11 @@ export class SequenceRun implements GenerationRun {
   private compute(position: number): void {
     const before = this.logits;
     if (position > 0) this.fit(position);
-    this.logits = position === 0 ? this.decoding.prefill(this.rows.map((sequence) => this.promptOf(sequence)), Math.max(...this.settings.maxNewTokens)) : this.step(position);
+    this.logits = position === 0 ? this.decoding.prefill(this.rows.map((sequence) => this.promptOf(sequence)), Math.max(...this.settings.maxNewTokens)) : this.nextLogits(position);
     before?.dispose();
   }
 
-  private step(position: number): Tensor2D {
+  private nextLogits(position: number): Tensor2D {
     const ids = this.rows.map((sequence) => (this.finishedBy[sequence] === null ? this.sequences[sequence]!.at(-1)! : this.settings.padTokenId));
     return tf.tidy(() => this.decoding.step(tf.tensor1d(ids, "int32"), position));
   }

@@ -100,11 +100,11 @@ test("a variable made in a step that compiles nothing is a leak", async () => {
   tf.dispose(variables);
 });
 
-test("generation: a clean run passes, a token's listener that keeps a tensor is caught at the next token", async () => {
+test("generation: a clean run passes, a token's listener that keeps a tensor is caught at that token", async () => {
   const model = await tinyModel();
   const options = { maxNewTokens: 6, eosTokenId: null };
   await generate(model, [[1, 2, 3], [4, 5]], options);
-  await assert.rejects(generate(model, [[1, 2, 3]], { ...options, onToken: (_token, _sequence, position) => (position === 2 ? keep(tf.ones([2])) : undefined) }), leaks(/^Generation, the token at place 3: /));
+  await assert.rejects(generate(model, [[1, 2, 3]], { ...options, onToken: (_token, _sequence, position) => (position === 2 ? keep(tf.ones([2])) : undefined) }), leaks(/^Generation, the token at place 2: /));
   await disposeGeneration(model);
   model.dispose();
 });
