@@ -68,8 +68,8 @@ const FLOAT = 4;
 /** What a node of a compiled function takes: TensorFlow's graphs of it, its executor, the trace's own record. */
 const NODE_BYTES = 10_000;
 /** Nodes of a layer: of its forward pass, backward pass and update, and of a forward pass alone. */
-const STEP_NODES = 270;
-const FORWARD_NODES = 90;
+const STEP_NODES = 140;
+const FORWARD_NODES = 50;
 /** Pages of the binaries of Node and TensorFlow that a run touches. */
 const BINARY_BYTES = 370e6;
 /** What both hold beside tensors, compiled functions and JavaScript's heap of now: registries of ops and kernels, XLA's compiler, the garbage of a trace. */
@@ -175,6 +175,7 @@ function momentsOf({ model: { config }, shapes }: MemoryPlanOptions, { precision
         gradients: accumulates ? table : gradients,
       },
     },
-    { moment: "update", parts: { gradients } },
+    // Accumulated gradients are replaced by zeros while the clipped ones are still alive.
+    { moment: "update", parts: { gradients: accumulates ? 2 * gradients : gradients } },
   ];
 }
