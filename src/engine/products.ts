@@ -2,8 +2,9 @@ import { ATTR, TF } from "./dtypes";
 import type { Attribute } from "./eager";
 import type { GraphOutput, Recorder } from "./recorder";
 
-/** Products of fewer multiplications are left as they are. */
+/** Products of fewer multiplications are left as they are. Of a single row the kernel packs nothing and is the faster one much earlier. */
 const FEWEST_MULTIPLICATIONS = 1 << 20;
+const FEWEST_OF_ONE_ROW = 1 << 16;
 
 const biases = new WeakMap<Recorder, Map<number, GraphOutput>>();
 
@@ -26,7 +27,7 @@ export function packedProduct(recorder: Recorder, attributes: readonly Attribute
   if (x?.dtype !== TF.FLOAT || x.shape?.length !== 2 || w?.shape?.length !== 2 || flag("adj_x", "transpose_a")) return null;
   const [rows, depth] = x.shape as [number, number];
   const width = w.shape[transposed ? 0 : 1]!;
-  if (rows * depth * width < FEWEST_MULTIPLICATIONS) return null;
+  if (rows * depth * width < (rows === 1 ? FEWEST_OF_ONE_ROW : FEWEST_MULTIPLICATIONS)) return null;
   const op = recorder.node("_FusedMatMul", [
     { name: "T", type: ATTR.TYPE, value: TF.FLOAT },
     { name: "num_args", type: ATTR.INT, value: 1 },

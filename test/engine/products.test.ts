@@ -24,6 +24,15 @@ function product(a: Tensor2D, b: Tensor2D, transposeA: boolean, transposeB: bool
   return result;
 }
 
+for (const transposeB of [false, true]) {
+  test(`a traced product of a single row is the float64 one (transposed: ${transposeB})`, async () => {
+    // 311 · 257 multiplications: enough for one row to be rewritten.
+    const [a, b] = [matrix(1, 311, 1), transposeB ? matrix(257, 311, 2) : matrix(311, 257, 2)];
+    const traced = jit((a: Tensor2D, b: Tensor2D) => tf.matMul(a, b, false, transposeB));
+    allClose((await traced(a, b).data()) as Float32Array, product(a, b, false, transposeB), 1e-4);
+  });
+}
+
 for (const [transposeA, transposeB] of [[false, false], [false, true], [true, false], [true, true]] as const) {
   test(`a traced product of large matrices is the float64 one (transposed: ${transposeA}, ${transposeB})`, async () => {
     // 131 · 97 · 103 multiplications: enough to be rewritten, and no multiple of any block.
