@@ -74,6 +74,8 @@ const FORWARD_NODES = 50;
 const BINARY_BYTES = 370e6;
 /** What both hold beside tensors, compiled functions and JavaScript's heap of now: registries of ops and kernels, XLA's compiler, the garbage of a trace. */
 const RUNTIME_BYTES = 150e6;
+/** With accumulation: the sums, and what their update exchanges for new memory, which as measured the next batch does not use again. */
+const ACCUMULATED_COPIES = 2;
 /** TensorFlow's allocator hands out a free piece of memory whole unless it is twice as large as needed, so that part of it lies idle. */
 const ALLOCATOR_SLACK = 1.1;
 
@@ -101,7 +103,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     narrowWeights: 0,
     referenceCopy: copiesReference ? weights : 0,
     optimizerMoments: momentBytes(counts.all, optim),
-    gradients: gradientAccumulationSteps > 1 ? weights : 0,
+    gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * weights : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
     overhead: runtimeBytes() + compiledShapes * layers * (STEP_NODES + FORWARD_NODES) * NODE_BYTES,
