@@ -177,7 +177,6 @@ function momentsOf({ model: { config }, shapes }: MemoryPlanOptions, { precision
         gradients: accumulates ? table : gradients,
       },
     },
-    // Accumulated gradients are replaced by zeros while the clipped ones are still alive.
-    { moment: "update", parts: { gradients: accumulates ? 2 * gradients : gradients } },
+    { moment: "update", parts: { gradients } },
   ];
 }
