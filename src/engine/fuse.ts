@@ -13,6 +13,8 @@ const FEWEST_VALUES = 1 << 16;
 export interface FuseOptions {
   /** Only matrix products make use of the results: in a trace of narrow products they are narrowed in the same pass. */
   operands?: boolean;
+  /** Which results are rounded to bfloat16: those that only products with matrices in bfloat16 make use of. */
+  rounded?: readonly boolean[];
   /** Parts whose inputs are all smaller, in values, are left as they are. Default 65,536. */
   fewest?: number;
 }
@@ -23,25 +25,27 @@ export interface FuseOptions {
  * tfjs's tape does not see inside: use it within `tf.customGrad`.
  * @param name stands for `fn`: what has the same name must compute the same @param fn of tensors only, no variables
  */
-export function fuse(name: string, inputs: readonly Tensor[], fn: (...inputs: Tensor[]) => Tensor[], { operands = false, fewest = FEWEST_VALUES }: FuseOptions = {}): Tensor[] {
+export function fuse(name: string, inputs: readonly Tensor[], fn: (...inputs: Tensor[]) => Tensor[], { operands = false, rounded = [], fewest = FEWEST_VALUES }: FuseOptions = {}): Tensor[] {
   const { recorder } = binding;
   if (!recorder?.fusesParts || Math.max(...inputs.map((input) => input.size)) < fewest) return fn(...inputs);
   const symbols = inputs.map((input) => recorder.smallest(binding.symbolOf(idOf(input))));
   const narrow = operands ? recorder.narrowDtype : null;
-  const key = `${name} ${symbols.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ")} ${narrow}`;
-  const part = partFor(key, name, symbols, (functionName) => record(name, functionName, symbols, fn, narrow));
+  const typeOf = (result: number): number | null => (rounded[result] ? TF.BFLOAT16 : narrow);
+  const key = `${name} ${symbols.map(({ dtype, shape }) => `${dtype}[${shape}]`).join(" ")} ${narrow} ${rounded}`;
+  const part = partFor(key, name, symbols, (functionName) => record(name, functionName, symbols, fn, typeOf));
   return recorder.callPart(part, symbols).map((output) => tensorFrom(binding.adoptSymbol(recorder.widened(output))));
 }
 
-function record(label: string, name: string, inputs: readonly GraphOutput[], fn: (...inputs: Tensor[]) => Tensor[], narrow: number | null): Pick<Part, "fn" | "outputs"> {
+function record(label: string, name: string, inputs: readonly GraphOutput[], fn: (...inputs: Tensor[]) => Tensor[], typeOf: (result: number) => number | null): Pick<Part, "fn" | "outputs"> {
   const recorder = new Recorder(binding.context, "float32");
   try {
     const outputs = inTrace(recorder, () => {
       const parameters = inputs.map(({ dtype, shape }) => recorder.parameter(dtype, shape!));
-      const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(isNarrow(parameter.dtype) || parameter.dtype === TF.INT8 ? recorder.cast(parameter, TF.FLOAT) : parameter))));
-      return results.map((result) => {
+      const results = fn(...parameters.map((parameter) => tensorFrom(binding.adoptSymbol(isNarrow(parameter.dtype) ? recorder.cast(parameter, TF.FLOAT) : parameter))));
+      return results.map((result, index) => {
         const symbol = binding.symbolOf(idOf(result));
-        return narrow === null ? symbol : recorder.cast(symbol, narrow);
+        const type = typeOf(index);
+        return type === null ? symbol : recorder.cast(symbol, type);
       });
     });
     if (recorder.captures.length > 0) throw new Error(`fuse: ${label} uses a tensor that is not among its inputs.`);

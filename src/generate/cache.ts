@@ -4,7 +4,8 @@ import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
-import { copyRows, decodeStep, empty, moveRows, prefill, type CacheShape, type LayerCache } from "./decoder";
+import { decodeStep, prefill } from "./decoder";
+import { copyRows, empty, moveRows, type CacheShape, type LayerCache } from "./layerCache";
 import { ownProjections, type Projections } from "./projections";
 
 type Step = JitFunction<[Tensor1D, Scalar, Tensor1D], Tensor2D>;

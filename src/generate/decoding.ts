@@ -21,6 +21,8 @@ export class Decoding {
   /** The prompt of each row. */
   rows: readonly number[] = [];
   private cache!: KeyValueCache;
+  /** Rows at the beginning, by which it is decided how weights are held. */
+  private firstRows = 1;
 
   constructor(
     private readonly session: GenerationSession,
@@ -42,6 +44,7 @@ export class Decoding {
 
   /** Computes the prompts, equal ones once. @param rows the prompt of each row @returns logits of the first token, [rows, vocabulary] */
   prefill(rows: readonly number[], most: number): Tensor2D {
+    this.firstRows = rows.length;
     const firstOf = new Map<string, number>();
     for (const prompt of rows) {
       const text = this.prompts[prompt]!.join();
@@ -76,7 +79,7 @@ export class Decoding {
 
   /** @param tokens the last token of each row, int32 [rows], which stands at `position` − 1 of its answer @returns logits of the next, [rows, vocabulary] */
   step(tokens: Tensor1D, position: number): Tensor2D {
-    return tf.tidy(() => this.cache.step(this.session.projections(this.settings.decodeWeights), tokens, tf.scalar(this.length + position - 1, "int32"), tf.tensor1d(this.padding(), "int32")));
+    return tf.tidy(() => this.cache.step(this.session.projections(this.settings.decodeWeights, this.firstRows), tokens, tf.scalar(this.length + position - 1, "int32"), tf.tensor1d(this.padding(), "int32")));
   }
 
   /** Lets rows go on from others. @param parents one for each row */
@@ -92,7 +95,7 @@ export class Decoding {
   /** Whether going on with this many rows pays although it may have to be compiled. */
   shrinkPays(batch: number, ahead: Ahead): boolean {
     const capacity = this.isFull(ahead.position) ? this.capacityFor(ahead) : this.capacity;
-    return batch * 2 <= this.rows.length && (this.isFull(ahead.position) || ahead.most - ahead.position >= WORTH_COMPILING || this.session.isCompiled({ batch, capacity }, this.settings.decodeWeights));
+    return batch * 2 <= this.rows.length && (this.isFull(ahead.position) || ahead.most - ahead.position >= WORTH_COMPILING || this.session.isCompiled({ batch, capacity }, this.settings.decodeWeights, this.firstRows));
   }
 
   /** Goes on with the rows `from` in a cache that has places for what is ahead. */

@@ -31,7 +31,7 @@ export async function perplexity(model: LlamaForCausalLM, texts: readonly (reado
   if (!DECODE_WEIGHTS.includes(decodeWeights)) throw new RangeError(`perplexity: decodeWeights is ${JSON.stringify(decodeWeights)}; it must be one of ${DECODE_WEIGHTS.join(", ")}.`);
   const session = GenerationSession.of(model);
   return session.exclusive(async () => {
-    const likelihood = likelihoodFunction(model, session.projections(decodeWeights));
+    const likelihood = likelihoodFunction(model, session.projections(decodeWeights, Infinity));
     try {
       let total = 0;
       for (const text of texts) total += await negativeLogLikelihood(text, likelihood);

@@ -1,31 +1,56 @@
-import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import { tf } from "../engine/backend";
 import type { LlamaForCausalLM, LlamaLayer } from "../model/llama";
 import { linear } from "../model/ops";
 
-/** One layer's products with its weights, and its norms; how the weights are held is not told. All [batch, length, width]. */
+/** A matrix [width, in] of a model, however its values are held. */
+export interface Projection {
+  readonly width: number;
+  /** What holds the values. */
+  readonly tensors: readonly Tensor[];
+  /** x · Wᵀ. @param x [rows, in] @param tensors `tensors`, or what stands for them @returns [rows, width] */
+  product(x: Tensor2D, tensors: readonly Tensor[]): Tensor2D;
+}
+
+/** Matrices that stand one below the other. */
+export type Projected = readonly Projection[];
+
+/** One layer's matrices and norms. */
 export interface LayerProjections {
   inputNorm: Tensor1D;
   postAttentionNorm: Tensor1D;
-  qkv(x: Tensor3D): [q: Tensor3D, k: Tensor3D, v: Tensor3D];
-  o(x: Tensor3D): Tensor3D;
-  gateUp(x: Tensor3D): [gate: Tensor3D, up: Tensor3D];
-  down(x: Tensor3D): Tensor3D;
+  /** Queries, keys and values, in this order. */
+  qkv: Projected;
+  o: Projected;
+  gate: Projected;
+  up: Projected;
+  down: Projected;
 }
 
 export interface Projections {
-  layers: readonly LayerProjections[];
-  /** @param x [rows, hidden] @returns [rows, vocabulary] */
-  head(x: Tensor2D): Tensor2D;
+  readonly layers: readonly LayerProjections[];
+  readonly head: Projected;
+  /** Tells one way to hold values from the others. */
+  readonly kind: string;
+  /** Up to so many rows, XLA's loops over a matrix are faster than a matrix product; see `tokenLayer`. */
+  readonly mostRowsInLoops: number;
+}
+
+/** The products with each of the matrices, which nothing keeps from being computed side by side. @param x [rows, in] */
+export function products(matrices: Projected, x: Tensor2D): Tensor2D[] {
+  return matrices.map((matrix) => matrix.product(x, matrix.tensors));
+}
+
+/** Products side by side in one. @returns [rows, the sum of their widths] */
+export function joined(products: readonly Tensor2D[]): Tensor2D {
+  return (products.length === 1 ? products[0]! : tf.concat([...products], 1)) as Tensor2D;
 }
 
 /** The model's own weights, as they stand. */
 export function ownProjections(model: LlamaForCausalLM): Projections {
+  const own = (weight: Tensor2D): Projection => ({ width: weight.shape[0], tensors: [weight], product: (x, [w]) => linear(x, w as Tensor2D) });
   const layer = ({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down }: LlamaLayer): LayerProjections => ({
-    inputNorm, postAttentionNorm,
-    qkv: (x) => [linear(x, q), linear(x, k), linear(x, v)],
-    o: (x) => linear(x, o),
-    gateUp: (x) => [linear(x, gate), linear(x, up)],
-    down: (x) => linear(x, down),
+    inputNorm, postAttentionNorm, qkv: [own(q), own(k), own(v)], o: [own(o)], gate: [own(gate)], up: [own(up)], down: [own(down)],
   });
-  return { layers: model.layers.map(layer), head: (x) => linear(x, model.head) };
+  return { layers: model.layers.map(layer), head: [own(model.head)], kind: "float32", mostRowsInLoops: 1 };
 }

@@ -7,10 +7,10 @@ import type { LlamaForCausalLM } from "../model/llama";
 import { BeamDevice } from "./beamDevice";
 import { KeyValueCache } from "./cache";
 import { TokenChooser } from "./chooser";
-import type { CacheShape } from "./decoder";
+import type { CacheShape } from "./layerCache";
 import { fasterPrecision, measurePrecision, type PrecisionRow } from "./precision";
 import { ownProjections, type Projections } from "./projections";
-import { NarrowWeights, type DecodeWeights } from "./weights";
+import { NarrowWeights, narrowKind, type DecodeWeights, type NarrowKind } from "./weights";
 
 /** Sizes of cache whose compiled functions are kept; the one used longest ago goes first. */
 const MOST_CACHES = 16;
@@ -24,7 +24,7 @@ export class GenerationSession {
   /** Rows of prompts computed so far: equal prompts of one call are one row. */
   prefilledRows = 0;
   private readonly own: Projections;
-  private readonly narrow = new Map<DecodeWeights, NarrowWeights>();
+  private readonly narrow = new Map<NarrowKind, NarrowWeights>();
   private readonly caches = new Map<string, KeyValueCache>();
   private readonly gather = jit((x: Tensor2D, rows: Tensor1D) => tf.gather(x, rows), { name: "expand_rows", expectedTraces: BUCKETED });
   private precisions: PrecisionRow[] | null = null;
@@ -57,18 +57,24 @@ export class GenerationSession {
     return cache;
   }
 
-  /** The model's weights, held as `kind` says. Copies are made as of now, once until `release`. */
-  projections(kind: DecodeWeights): Projections {
+  /** The model's weights, held as `kind` says, for so many rows at once. Copies are made as of now, once until `release`. */
+  projections(kind: DecodeWeights, rows: number): Projections {
     if (kind === "float32") return this.own;
-    this.allow(kind);
-    const narrow = this.narrow.get(kind)!;
+    const narrow = this.narrowFor(kind, rows);
     narrow.fill();
     return narrow;
   }
 
   /** @throws RangeError where the model's weights cannot be held as `kind` says */
-  allow(kind: DecodeWeights): void {
-    if (kind !== "float32" && !this.narrow.has(kind)) this.narrow.set(kind, new NarrowWeights(this.model, kind));
+  allow(kind: DecodeWeights, rows: number): void {
+    if (kind !== "float32") this.narrowFor(kind, rows);
+  }
+
+  private narrowFor(kind: Exclude<DecodeWeights, "float32">, rows: number): NarrowWeights {
+    const held = narrowKind(kind, rows);
+    let narrow = this.narrow.get(held);
+    if (!narrow) this.narrow.set(held, (narrow = new NarrowWeights(this.model, held)));
+    return narrow;
   }
 
   /** Gets the table by which `auto` is decided. */
@@ -82,8 +88,8 @@ export class GenerationSession {
   }
 
   /** Whether a step of this size runs without being compiled first. */
-  isCompiled({ batch, capacity }: CacheShape, kind: DecodeWeights): boolean {
-    const projections = kind === "float32" ? this.own : this.narrow.get(kind);
+  isCompiled({ batch, capacity }: CacheShape, kind: DecodeWeights, rows: number): boolean {
+    const projections = kind === "float32" ? this.own : this.narrow.get(narrowKind(kind, rows));
     return projections !== undefined && (this.caches.get(`${batch}x${capacity}`)?.isCompiled(projections) ?? false);
   }
 

@@ -1,9 +1,9 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
-import { tf, toResource, type, updateVariables } from "../engine/backend";
+import { binding, tf, toResource, type, updateVariables } from "../engine/backend";
 import { jit, type JitFunction } from "../engine/jit";
-import { BFLOAT16_PER_INT, INT8_PER_INT, bfloat16Product, int8Product, toBfloat16, toInt8 } from "../engine/narrow";
+import { BFLOAT16_PER_INT, INT8_PER_INT, bfloat16Product, columnProduct, columnShape, decodedProduct, toBfloat16, toColumns, type CodesPerInt } from "../engine/narrow";
 import type { LlamaForCausalLM } from "../model/llama";
-import type { LayerProjections, Projections } from "./projections";
+import type { LayerProjections, Projected, Projection, Projections } from "./projections";
 
 /**
  * How weights are held while single tokens are computed, which is a matter of how many bytes are read: `float32`, as they
@@ -13,47 +13,47 @@ import type { LayerProjections, Projections } from "./projections";
 export const DECODE_WEIGHTS = ["float32", "bfloat16", "int8"] as const;
 export type DecodeWeights = (typeof DECODE_WEIGHTS)[number];
 
-type NarrowKind = Exclude<DecodeWeights, "float32">;
+/** `bfloat16_columns` is bfloat16 for single rows, see `columnProduct`. */
+export type NarrowKind = "bfloat16" | "bfloat16_columns" | "int8";
 
-/** One matrix, or several that stand one below the other and are multiplied as one. */
-interface Matrix {
-  sources: readonly Tensor2D[];
-  width: number;
-  depth: number;
-  /** What `toBfloat16` or `toInt8` gives: int32 codes, and scales for int8. */
-  parts: Variable[];
+/** How a model's weights are held for so many rows at once. */
+export function narrowKind(kind: Exclude<DecodeWeights, "float32">, rows: number): NarrowKind {
+  if (kind === "int8") return kind;
+  return rows === 1 && !binding.context.gpu ? "bfloat16_columns" : "bfloat16";
 }
+
+/** Up to so many rows, codes in columns are decoded within one pass over them; beyond, they are decoded once for all rows. */
+const MOST_ROWS_IN_LOOPS = 4;
+/** Into how many pieces a matrix is cut, whose products run side by side: oneDNN computes one of few rows in one thread. */
+const PIECES = 2;
 
 /** A model's weights in few bits, as `Projections`. Their memory is taken by `fill` and given back by `release`. */
 export class NarrowWeights implements Projections {
   readonly layers: readonly LayerProjections[];
-  private readonly matrices: Matrix[] = [];
-  private readonly headMatrix: Matrix;
+  readonly head: Projected;
+  readonly mostRowsInLoops: number;
+  /** Of each matrix how its variables get their values, and those. */
+  private readonly matrices: { fill(): void; variables: Variable[] }[] = [];
   private readonly fillAll: JitFunction<[], void>;
   private filled = false;
 
   /** @throws RangeError for widths that do not fill whole numbers of 32 bits */
   constructor(
     model: LlamaForCausalLM,
-    private readonly kind: NarrowKind,
+    readonly kind: NarrowKind,
   ) {
-    this.layers = model.layers.map((layer) => {
-      const qkv = this.add(layer.q, layer.k, layer.v);
-      const gateUp = this.add(layer.gate, layer.up);
-      const [o, down] = [this.add(layer.o), this.add(layer.down)];
-      return {
-        inputNorm: layer.inputNorm, postAttentionNorm: layer.postAttentionNorm,
-        qkv: (x) => this.split(x, qkv) as [Tensor3D, Tensor3D, Tensor3D], o: (x) => this.split(x, o)[0]!,
-        gateUp: (x) => this.split(x, gateUp) as [Tensor3D, Tensor3D], down: (x) => this.split(x, down)[0]!,
-      };
-    });
-    this.headMatrix = this.add(model.head);
-    for (const matrix of this.matrices) matrix.parts = this.partsFor(matrix);
-    this.fillAll = jit(() => this.matrices.forEach((matrix) => this.fillOne(matrix)), { name: `${kind}_weights` });
-  }
-
-  head(x: Tensor2D): Tensor2D {
-    return this.product(x, this.headMatrix);
+    const columns = kind !== "bfloat16";
+    const unit = kind === "int8" ? INT8_PER_INT : BFLOAT16_PER_INT;
+    // Before the first variable is made.
+    for (const { q, o, gate, down } of model.layers) for (const matrix of [q, o, gate, down]) checkWhole(kind, unit, matrix);
+    checkWhole(kind, unit, model.head);
+    this.mostRowsInLoops = columns ? MOST_ROWS_IN_LOOPS : 0;
+    const hold = (pieces: number, ...sources: Tensor2D[]): Projected => (columns ? [this.inColumns(sources)] : this.inRows(sources, pieces));
+    this.layers = model.layers.map(({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down }) => ({
+      inputNorm, postAttentionNorm, qkv: hold(PIECES, q, k, v), o: hold(PIECES, o), gate: hold(1, gate), up: hold(1, up), down: hold(PIECES, down),
+    }));
+    this.head = hold(PIECES, model.head);
+    this.fillAll = jit(() => this.matrices.forEach((matrix) => matrix.fill()), { name: `${kind}_weights` });
   }
 
   /** Copies the model's weights as they are now, unless that was done since the last `release`. */
@@ -67,57 +67,53 @@ export class NarrowWeights implements Projections {
     if (!this.filled) return;
     this.filled = false;
     tf.tidy(() => {
-      for (const { parts } of this.matrices) for (const part of parts) assign(part, tf.zeros([0], part.dtype as "float32" | "int32"));
+      for (const variable of this.variables) assign(variable, tf.zeros([0], variable.dtype as "float32" | "int32"));
     });
   }
 
   dispose(): void {
     this.fillAll.dispose();
-    for (const { parts } of this.matrices) tf.dispose(parts);
+    tf.dispose(this.variables);
   }
 
-  /** Bytes of the copies. */
-  get bytes(): number {
-    return this.matrices.reduce((sum, { parts }) => sum + parts.reduce((bytes, { size }) => bytes + 4 * size, 0), 0);
+  private get variables(): Variable[] {
+    return this.matrices.flatMap(({ variables }) => variables);
   }
 
-  private add(...sources: Tensor2D[]): Matrix {
-    const width = sources.reduce((sum, { shape }) => sum + shape[0], 0);
-    const depth = sources[0]!.shape[1];
-    const [unit, size] = this.kind === "bfloat16" ? [BFLOAT16_PER_INT, depth] : [INT8_PER_INT, width];
-    if (size % unit !== 0) throw new RangeError(`generate: decodeWeights is "${this.kind}", but a matrix of this model is ${width} × ${depth}, which does not fill whole numbers of 32 bits. Take "float32".`);
-    const matrix: Matrix = { sources, width, depth, parts: [] };
-    this.matrices.push(matrix);
-    return matrix;
+  private inRows(sources: readonly Tensor2D[], pieces: number): Projected {
+    const { width, depth } = sizeOf(sources);
+    const counts = width % pieces === 0 ? Array.from({ length: pieces }, () => width / pieces) : [width];
+    const variables = counts.map((count) => variable([count, depth / BFLOAT16_PER_INT], "int32"));
+    const fill = (): void => tf.split(whole(sources), counts, 0).forEach((piece, i) => assign(variables[i]!, toBfloat16(piece as Tensor2D)));
+    this.matrices.push({ fill, variables });
+    return variables.map((variable, i) => ({ width: counts[i]!, tensors: [variable], product: (x, [codes]) => bfloat16Product(x, codes as Tensor2D) }));
   }
 
-  private partsFor({ width, depth }: Matrix): Variable[] {
-    const variable = (shape: number[], dtype: "int32" | "float32"): Variable => tf.tidy(() => toResource(tf.variable(tf.zeros(shape, dtype), false)));
-    if (this.kind === "bfloat16") return [variable([width, depth / BFLOAT16_PER_INT], "int32")];
-    return [variable([depth, width / INT8_PER_INT], "int32"), variable([width], "float32")];
+  private inColumns(sources: readonly Tensor2D[]): Projection {
+    const { width, depth } = sizeOf(sources);
+    const perInt: CodesPerInt = this.kind === "int8" ? INT8_PER_INT : BFLOAT16_PER_INT;
+    const variables = [variable(columnShape(width, depth, perInt), "int32"), ...(perInt === INT8_PER_INT ? [variable([width], "float32")] : [])];
+    const fill = (): void => {
+      const { codes, scales } = toColumns(whole(sources), perInt);
+      [codes, scales].forEach((value, i) => value && assign(variables[i]!, value));
+    };
+    this.matrices.push({ fill, variables });
+    const product = (x: Tensor2D, [codes, scales]: readonly Tensor[]): Tensor2D => {
+      const held = { codes: codes as Tensor3D, scales: (scales ?? null) as Tensor1D | null };
+      return x.shape[0] <= MOST_ROWS_IN_LOOPS ? columnProduct(x, held, perInt) : decodedProduct(x, held, perInt);
+    };
+    return { width, tensors: variables, product };
   }
+}
 
-  private fillOne({ sources, parts }: Matrix): void {
-    const whole = sources.length === 1 ? sources[0]! : (tf.concat([...sources], 0) as Tensor2D);
-    if (this.kind === "bfloat16") return assign(parts[0]!, toBfloat16(whole));
-    const { codes, scales } = toInt8(whole);
-    assign(parts[0]!, codes);
-    assign(parts[1]!, scales);
-  }
+const sizeOf = (sources: readonly Tensor2D[]): { width: number; depth: number } => ({ width: sources.reduce((sum, { shape }) => sum + shape[0], 0), depth: sources[0]!.shape[1] });
 
-  private product(x: Tensor2D, { parts }: Matrix): Tensor2D {
-    const [codes, scales] = parts as unknown as [Tensor2D, Tensor1D];
-    return this.kind === "bfloat16" ? bfloat16Product(x, codes) : int8Product(x, { codes, scales });
-  }
+const whole = (sources: readonly Tensor2D[]): Tensor2D => (sources.length === 1 ? sources[0]! : (tf.concat([...sources], 0) as Tensor2D));
 
-  /** The products with each of a matrix' sources. @param x [batch, length, in] */
-  private split(x: Tensor3D, matrix: Matrix): Tensor3D[] {
-    const [batch, length, depth] = x.shape;
-    const y = this.product(tf.reshape(x, [batch * length, depth]) as Tensor2D, matrix);
-    const whole = tf.reshape(y, [batch, length, matrix.width]) as Tensor3D;
-    if (matrix.sources.length === 1) return [whole];
-    return tf.split(whole, matrix.sources.map(({ shape }) => shape[0]), 2) as Tensor3D[];
-  }
+const variable = (shape: number[], dtype: "int32" | "float32"): Variable => tf.tidy(() => toResource(tf.variable(tf.zeros(shape, dtype), false)));
+
+function checkWhole(kind: NarrowKind, unit: number, { shape: [width, depth] }: Tensor2D): void {
+  if (depth % unit !== 0) throw new RangeError(`generate: decodeWeights is "${kind}", but a matrix of this model is ${width} × ${depth}, which does not fill whole numbers of 32 bits. Take "float32".`);
 }
 
 function assign(variable: Variable, value: Tensor): void {

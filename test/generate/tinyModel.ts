@@ -3,10 +3,10 @@ import { RandomSource } from "../../src/engine/random";
 import { LlamaForCausalLM } from "../../src/model/llama";
 
 /** A Llama of two layers with seeded random weights, large enough that its answers do not repeat one token. */
-export async function tinyModel({ vocab = 40, seed = 1, scale = 0.35, eos = null as number | number[] | null, positions = 512 } = {}): Promise<LlamaForCausalLM> {
+export async function tinyModel({ vocab = 40, intermediate = 48, seed = 1, scale = 0.35, eos = null as number | number[] | null, positions = 512 } = {}): Promise<LlamaForCausalLM> {
   const random = new RandomSource(seed);
   const config = {
-    model_type: "llama", vocab_size: vocab, hidden_size: 32, intermediate_size: 48, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 8, hidden_act: "silu",
+    model_type: "llama", vocab_size: vocab, hidden_size: 32, intermediate_size: intermediate, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 8, hidden_act: "silu",
     rms_norm_eps: 1e-5, rope_theta: 10000, max_position_embeddings: positions, tie_word_embeddings: true, bos_token_id: 1, eos_token_id: eos, pad_token_id: 0,
   };
   return LlamaForCausalLM.create(config, (name, shape) => {

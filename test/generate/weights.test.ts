@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { Tensor, Tensor2D } from "@tensorflow/tfjs";
+import type { Tensor2D } from "@tensorflow/tfjs";
 import { binding, tf } from "../../src/engine/backend";
 import { jit } from "../../src/engine/jit";
-import { bfloat16Product, int8Product, toBfloat16, toInt8 } from "../../src/engine/narrow";
+import { BFLOAT16_PER_INT, INT8_PER_INT, bfloat16Product, columnProduct, decodedProduct, toBfloat16, toColumns } from "../../src/engine/narrow";
 import { RandomSource } from "../../src/engine/random";
 import { generate } from "../../src/generate/generate";
 import { compareDecodeWeights, perplexity } from "../../src/generate/perplexity";
@@ -41,23 +41,32 @@ function close(actual: number[][], expected: number[][], tolerance: number): voi
   actual.forEach((row, i) => row.forEach((value, j) => assert.ok(Math.abs(value - expected[i]![j]!) < tolerance * most, `[${i}, ${j}] is ${value}, expected ${expected[i]![j]}`)));
 }
 
-for (const rows of [1, 3, 4, 5, 16]) {
-  test(`products of ${rows} rows with a matrix in bfloat16 and int8 are those with its rounded values`, () => {
-    const [x, w] = [matrix(rows, 24), matrix(12, 24)];
-    const bfloat16 = jit((x: Tensor2D, w: Tensor2D) => bfloat16Product(x, toBfloat16(w)));
-    const int8 = jit((x: Tensor2D, w: Tensor2D) => int8Product(x, toInt8(w)));
-    const run = (fn: (x: Tensor2D, w: Tensor2D) => Tensor): number[][] => tf.tidy(() => fn(tf.tensor2d(x), tf.tensor2d(w)).arraySync() as number[][]);
-    const narrow = (m: number[][]): number[][] => m.map((row) => row.map(asBfloat16));
-    // The product itself is rounded to bfloat16, half of 2⁻⁸.
-    close(run(bfloat16), times(narrow(x), narrow(w)), 0.003);
-    const rounded = w.map((row) => {
-      const scale = Math.max(...row.map(Math.abs)) / 127;
-      return row.map((value) => Math.round(value / scale) * scale);
-    });
-    if (rows <= 4) close(run(int8), times(x, rounded), 1e-5);
-    else close(run(int8), times(narrow(x), rounded), 0.003);
-    bfloat16.dispose();
-    int8.dispose();
+/** Each row to 255 steps between its largest absolute values. */
+const asInt8 = (m: number[][]): number[][] => m.map((row) => {
+  // In float32, or a value halfway between two steps might go the other way.
+  const scale = Math.fround(Math.max(...row.map((value) => Math.abs(Math.fround(value)))) / 127);
+  return row.map((value) => Math.round(Math.fround(Math.fround(value) / scale)) * scale);
+});
+const narrowed = (m: number[][]): number[][] => m.map((row) => row.map(asBfloat16));
+
+// 3,080 columns stand in three blocks; 88 rows of codes are added up in steps of 8 (bfloat16) and of 4 (int8).
+for (const [rows, depth, width] of [[1, 24, 12], [3, 24, 12], [5, 24, 13], [16, 24, 12], [1, 176, 3080], [2, 352, 5]] as const) {
+  test(`products of ${rows} × ${depth} with a matrix of ${width} rows in bfloat16 and int8 are those with its rounded values`, () => {
+    const [x, w] = [matrix(rows, depth), matrix(width, depth)];
+    const functions = {
+      rows: jit((x: Tensor2D, w: Tensor2D) => bfloat16Product(x, toBfloat16(w))),
+      columns: jit((x: Tensor2D, w: Tensor2D) => columnProduct(x, toColumns(w, BFLOAT16_PER_INT), BFLOAT16_PER_INT)),
+      int8: jit((x: Tensor2D, w: Tensor2D) => columnProduct(x, toColumns(w, INT8_PER_INT), INT8_PER_INT)),
+      decoded: jit((x: Tensor2D, w: Tensor2D) => decodedProduct(x, toColumns(w, INT8_PER_INT), INT8_PER_INT)),
+    };
+    const run = (name: keyof typeof functions): number[][] => tf.tidy(() => functions[name](tf.tensor2d(x), tf.tensor2d(w)).arraySync() as number[][]);
+    // Products of rounded factors are rounded to bfloat16 themselves, half of 2⁻⁸.
+    close(run("rows"), times(narrowed(x), narrowed(w)), 0.003);
+    close(run("columns"), times(x, narrowed(w)), 1e-5);
+    close(run("int8"), times(x, asInt8(w)), 1e-5);
+    // Here int8's values with their scales are rounded too.
+    close(run("decoded"), times(narrowed(x), narrowed(asInt8(w))), 0.004);
+    for (const fn of Object.values(functions)) fn.dispose();
   });
 }
 
@@ -78,6 +87,15 @@ test("greedy under bfloat16 and int8 weights keeps to the likeliest tokens up to
     });
     assert.ok(deviations <= 5, `${decodeWeights}: ${deviations} of 36 tokens differ from float32`);
   }
+});
+
+test("a single row under bfloat16 weights keeps to the likeliest tokens up to their precision", async () => {
+  const [prompt] = randomPrompts([9], 40, 5) as [number[]];
+  const options = { maxNewTokens: 16, decodeWeights: "bfloat16" } as const;
+  const alone = await generate(model, [prompt], options);
+  const best = greedyChoices(model, prompt, alone.sequences[0]!);
+  const logits = fullPass(model, [...prompt, ...alone.sequences[0]!]).slice(prompt.length - 1, -1);
+  alone.sequences[0]!.forEach((token, t) => assert.ok(token === best[t] || Math.max(...logits[t]!) - logits[t]![token]! < 0.6, `token ${t}`));
 });
 
 test("beams run with bfloat16 weights, and changed weights show in the next call", async () => {
@@ -111,7 +129,10 @@ test("perplexity is that of full passes, and each way to hold weights has its ow
 
 test("no copy of weights stays behind a call", async () => {
   const work = async (): Promise<void> => {
-    for (const decodeWeights of ["bfloat16", "int8"] as const) await generate(model, [[1, 2, 3]], { maxNewTokens: 4, decodeWeights });
+    for (const decodeWeights of ["bfloat16", "int8"] as const) {
+      await generate(model, [[1, 2, 3]], { maxNewTokens: 4, decodeWeights });
+      await generate(model, [[1, 2, 3], [4, 5]], { maxNewTokens: 4, decodeWeights });
+    }
     await perplexity(model, [[1, 2, 3]], { decodeWeights: "int8" });
   };
   await work();
@@ -120,10 +141,10 @@ test("no copy of weights stays behind a call", async () => {
   assert.deepEqual(counts(), warm);
 });
 
-test("a model whose widths do not fill 32 bits says so", async () => {
-  const odd = await tinyModel({ vocab: 41 });
+test("a model whose depths do not fill 32 bits says so", async () => {
+  const odd = await tinyModel({ intermediate: 46 });
   const before = counts();
-  await assert.rejects(generate(odd, [[1, 2]], { maxNewTokens: 3, decodeWeights: "int8" }), /41 × 32, which does not fill whole numbers of 32 bits/);
+  await assert.rejects(generate(odd, [[1, 2]], { maxNewTokens: 3, decodeWeights: "int8" }), /32 × 46, which does not fill whole numbers of 32 bits/);
   await disposeGeneration(odd);
   assert.deepEqual(counts(), before);
   odd.dispose();
