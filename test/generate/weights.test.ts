@@ -63,7 +63,8 @@ for (const [rows, depth, width] of [[1, 24, 12], [3, 24, 12], [5, 24, 13], [16, 
     // Products of rounded factors are rounded to bfloat16 themselves, half of 2⁻⁸.
     close(run("rows"), times(narrowed(x), narrowed(w)), 0.003);
     close(run("columns"), times(x, narrowed(w)), 1e-5);
-    close(run("int8"), times(x, asInt8(w)), 1e-5);
+    // Among many values one may stand so near the middle of two steps that float32 takes the other one.
+    close(run("int8"), times(x, asInt8(w)), width * depth > 1000 ? 1e-3 : 1e-5);
     // Here int8's values with their scales are rounded too.
     close(run("decoded"), times(narrowed(x), narrowed(asInt8(w))), 0.004);
     for (const fn of Object.values(functions)) fn.dispose();
