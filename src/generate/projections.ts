@@ -1,5 +1,5 @@
 import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
-import type { LlamaForCausalLM, LlamaLayer } from "../model/llama";
+import { projector, type LlamaForCausalLM, type LlamaLayer } from "../model/llama";
 import { linear } from "../model/ops";
 
 /** One layer's products with its weights, and its norms; how the weights are held is not told. All [batch, length, width]. */
@@ -20,12 +20,15 @@ export interface Projections {
 
 /** The model's own weights, as they stand. */
 export function ownProjections(model: LlamaForCausalLM): Projections {
-  const layer = ({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down }: LlamaLayer): LayerProjections => ({
-    inputNorm, postAttentionNorm,
-    qkv: (x) => [linear(x, q), linear(x, k), linear(x, v)],
-    o: (x) => linear(x, o),
-    gateUp: (x) => [linear(x, gate), linear(x, up)],
-    down: (x) => linear(x, down),
-  });
+  const layer = (weights: LlamaLayer): LayerProjections => {
+    const project = projector(weights);
+    return {
+      inputNorm: weights.inputNorm, postAttentionNorm: weights.postAttentionNorm,
+      qkv: (x) => [project(x, "q"), project(x, "k"), project(x, "v")],
+      o: (x) => project(x, "o"),
+      gateUp: (x) => [project(x, "gate"), project(x, "up")],
+      down: (x) => project(x, "down"),
+    };
+  };
   return { layers: model.layers.map(layer), head: (x) => linear(x, model.head) };
 }

@@ -3,6 +3,7 @@ import { tf, toResource, type, updateVariables } from "../engine/backend";
 import { jit, type JitFunction } from "../engine/jit";
 import { BFLOAT16_PER_INT, INT8_PER_INT, bfloat16Product, int8Product, toBfloat16, toInt8 } from "../engine/narrow";
 import type { LlamaForCausalLM } from "../model/llama";
+import { withUpdate, type Projection } from "../model/lowRank";
 import type { LayerProjections, Projections } from "./projections";
 
 /**
@@ -41,10 +42,12 @@ export class NarrowWeights implements Projections {
       const qkv = this.add(layer.q, layer.k, layer.v);
       const gateUp = this.add(layer.gate, layer.up);
       const [o, down] = [this.add(layer.o), this.add(layer.down)];
+      const products = (x: Tensor3D, matrix: Matrix, ...names: Projection[]): Tensor3D[] =>
+        this.split(x, matrix).map((y, i) => withUpdate(y, x, layer.adapters?.[names[i]!]));
       return {
         inputNorm: layer.inputNorm, postAttentionNorm: layer.postAttentionNorm,
-        qkv: (x) => this.split(x, qkv) as [Tensor3D, Tensor3D, Tensor3D], o: (x) => this.split(x, o)[0]!,
-        gateUp: (x) => this.split(x, gateUp) as [Tensor3D, Tensor3D], down: (x) => this.split(x, down)[0]!,
+        qkv: (x) => products(x, qkv, "q", "k", "v") as [Tensor3D, Tensor3D, Tensor3D], o: (x) => products(x, o, "o")[0]!,
+        gateUp: (x) => products(x, gateUp, "gate", "up") as [Tensor3D, Tensor3D], down: (x) => products(x, down, "down")[0]!,
       };
     });
     this.headMatrix = this.add(model.head);

@@ -48,11 +48,11 @@ export interface SaveOptions {
 }
 
 /**
- * Saves a model as a Hugging Face folder that Python's transformers loads. Weights leave the device one by one, and
+ * Saves a model as a Hugging Face folder that Python's transformers loads, an adapter's updates merged into the weights. Weights leave the device one by one, and
  * the event loop stays free.
  */
 export async function saveModel(dir: string, { model, tokenizer, generationConfig }: Pick<LoadedModel, "model" | "tokenizer"> & { generationConfig?: Record<string, unknown> }, options: SaveOptions): Promise<void> {
-  const tensors = [...model.parameters].map(([name, parameter]) => ({ name, shape: parameter.shape, data: async () => (await parameter.data()) as Float32Array }));
+  const tensors = [...model.parameters].map(([name, parameter]) => ({ name, shape: parameter.shape, data: () => model.read(name) }));
   await saveModelFolder(dir, {
     config: model.hfConfig, generationConfig: options.generationConfig ?? generationConfig ?? {}, tensors,
     dtype: options.dtype ?? "float32", tokenizer, card: options.card,

@@ -19,11 +19,16 @@ export interface TrainingMethod {
   parameterGroups?: readonly ParameterGroup[] | undefined;
   /** Tokens of each training row, as the batches are grouped by. */
   lengths: readonly number[];
-  /** Builds the device tensors of a batch. The loop disposes them. */
-  prepare(rows: readonly number[]): Promise<{ tensors: Tensor[]; tokens: number }>;
+  /**
+   * Builds the device tensors of a batch. The loop disposes them.
+   * @param step rows of all batches that are accumulated with this one, itself among them
+   */
+  prepare(rows: readonly number[], step: readonly (readonly number[])[]): Promise<{ tensors: Tensor[]; tokens: number }>;
   loss: LossFunction;
   /** Names of the loss function's metrics, in their order. */
   metricNames: readonly string[];
+  /** Whether rows of the log say how many tokens the run has seen, as `num_tokens`. */
+  countsTokens?: boolean;
   /** What its memory is predicted from; without it the run is not checked. */
   memory?: MemoryNeeds;
   /** Measures the held-out rows; names without the prefix `eval_`. */
@@ -132,7 +137,7 @@ export class TrainingLoop {
     const stopping = (): boolean => this.stopRequested || signal.aborted;
     state.startedAt = Date.now();
     await this.tell((callback) => callback.onTrainBegin?.(state));
-    const window = new LogWindow(this.method.metricNames);
+    const window = new LogWindow(this.method.metricNames, this.method.countsTokens ?? false);
     let lossSum = 0;
     let tokens = 0;
     let samples = 0;
@@ -158,7 +163,7 @@ export class TrainingLoop {
         lossSum += values[1]!;
         tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
         samples += rows.length;
-        window.add(values, rate);
+        window.add(values, rate, tokens);
         sentinel?.check(`step ${state.step}`, { held: await settled(prepared), newVariables: this.step.traceCount > tracesBefore });
         await this.afterStep(window, stopping, signal);
         sentinel?.check(`callbacks, evaluation and checkpoint after step ${state.step}`, { held: await settled(prepared), newVariables: true });
@@ -213,7 +218,7 @@ export class TrainingLoop {
 
   private async prepareStep(index: number): Promise<{ tensors: Tensor[]; tokens: number }[]> {
     const batches = [];
-    for (const rows of this.plan[index]!) batches.push(await this.method.prepare(rows));
+    for (const rows of this.plan[index]!) batches.push(await this.method.prepare(rows, this.plan[index]!));
     return batches;
   }
 
@@ -251,12 +256,15 @@ const settled = (prepared: Promise<{ tensors: Tensor[] }[]>): Promise<Tensor[]> 
 class LogWindow {
   private steps: Float32Array[] = [];
   private rate = 0;
+  private tokens = 0;
 
-  constructor(private readonly metricNames: readonly string[]) {}
+  constructor(private readonly metricNames: readonly string[], private readonly countsTokens: boolean) {}
 
-  add(values: Float32Array, rate: number): void {
+  /** @param tokens that the run has seen so far */
+  add(values: Float32Array, rate: number, tokens: number): void {
     this.steps.push(values);
     this.rate = rate;
+    this.tokens = tokens;
   }
 
   get isEmpty(): boolean {
@@ -268,6 +276,7 @@ class LogWindow {
     const counted = this.steps.filter(([norm]) => Number.isFinite(norm));
     const row: LogRow = { step, epoch, loss: mean(1, this.steps), ...(counted.length > 0 ? { grad_norm: mean(0, counted) } : {}), learning_rate: this.rate };
     this.metricNames.forEach((name, i) => (row[name] = mean(2 + i, this.steps)));
+    if (this.countsTokens) row.num_tokens = this.tokens;
     const lossScale = this.steps.at(-1)![2 + this.metricNames.length];
     if (lossScale !== undefined) row.loss_scale = lossScale;
     this.steps = [];

@@ -4,16 +4,15 @@ import type { TokenizedRow } from "./preference";
 import { tokenTree, type TokenTree } from "./tree";
 
 /**
- * Pairs packed into one sequence of tokens in which a beginning that answers share, be it a pair's prompt or the system
+ * Texts packed into one sequence of tokens in which a beginning that several share, be it a pair's prompt or the system
  * message of all prompts, stands once: a tree in depth-first order. All that works token by token runs over this
- * sequence. Attention alone needs rows: there each answer stands with all that comes before it.
+ * sequence. Attention alone needs rows: there each text's end stands with all that comes before it.
  *
  * Arrays over tokens have `length` places, those over attention `rows` × `queryWidth` or × `keyWidth`, row by row, those over
  * predictions `predictions` places. The last token is padding and fills what is left of the rows; the last predictions
  * are filler of weight 0.
  */
-export interface PackedPairs {
-  pairs: number;
+export interface PackedTree {
   /** Places for tokens. */
   length: number;
   /** Rows of attention, and places in each for tokens that look and for tokens that are seen. */
@@ -21,7 +20,7 @@ export interface PackedPairs {
   queryWidth: number;
   keyWidth: number;
   predictions: number;
-  /** Tokens that are computed, without padding. An answer's last token is none: it predicts nothing. */
+  /** Tokens that are computed, without padding. A text's last token is none: it predicts nothing. */
   tokens: number;
   inputIds: Int32Array;
   /** Position within the text of prompt and answer. */
@@ -37,9 +36,14 @@ export interface PackedPairs {
   /** The token whose hidden state predicts. */
   sources: Int32Array;
   targets: Int32Array;
+  weights: Float32Array;
+}
+
+/** The answers of pairs, packed. */
+export interface PackedPairs extends PackedTree {
+  pairs: number;
   /** Place of the prediction's sum: i for the chosen answer of pair i, pairs + i for the rejected one. */
   owners: Int32Array;
-  weights: Float32Array;
 }
 
 export interface PackingOptions extends PackingMultiples {
@@ -69,7 +73,7 @@ export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, ...multi
   const filled = (values: readonly number[], filler: number): Int32Array => Int32Array.from({ length }, (_, token) => values[token] ?? filler);
   return {
     pairs: pairs.length, length, tokens, inputIds: filled(tree.ids, padTokenId), positions: filled(tree.positions, 0),
-    ...attentionRows(tree, length, widthMultiple, fewRows), ...predictionsOf(answers, tree, predictionMultiple),
+    ...attentionRows(tree, length, 2, widthMultiple, fewRows), ...predictionsOf(answers, tree, predictionMultiple),
   };
 }
 
@@ -80,8 +84,9 @@ function checkPair(pair: TokenizedRow, i: number): void {
   }
 }
 
-function attentionRows(tree: TokenTree, length: number, multiple: number, fewRows: boolean): Pick<PackedPairs, "rows" | "queryWidth" | "keyWidth" | "queries" | "places" | "keys" | "lasts"> {
-  const { rows, queryWidth, keyWidth } = arrange(tree, 2, multiple, fewRows);
+/** How a tree attends. @param length places for its tokens @param groupSize, multiple and fewRows as for `arrange` */
+export function attentionRows(tree: TokenTree, length: number, groupSize: number, multiple: number, fewRows: boolean): Pick<PackedTree, "rows" | "queryWidth" | "keyWidth" | "queries" | "places" | "keys" | "lasts"> {
+  const { rows, queryWidth, keyWidth } = arrange(tree, groupSize, multiple, fewRows);
   const padding = length - 1;
   const queries = new Int32Array(rows.length * queryWidth).fill(padding);
   const keys = new Int32Array(rows.length * keyWidth).fill(padding);
