@@ -1,9 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { LlamaForCausalLM } from "../model/llama";
-import { saveModel } from "../model/load";
-import type { Tokenizer } from "../tokens/tokenizer";
+import { saveModel, type ModelParts } from "../model/load";
 import type { TrainingArguments } from "./arguments";
 import type { TrainerState } from "./callbacks";
 
@@ -17,7 +15,7 @@ export function checkpointCard(name: string, args: object, state: TrainerState):
  * Writes a model folder with trainer_state.json (transformers' names) in it, and removes checkpoints beyond
  * `saveTotalLimit`, oldest first.
  */
-export async function saveCheckpoint(path: string, parts: { model: LlamaForCausalLM; tokenizer: Tokenizer }, args: TrainingArguments, state: TrainerState): Promise<void> {
+export async function saveCheckpoint(path: string, parts: ModelParts, args: TrainingArguments, state: TrainerState): Promise<void> {
   await saveModel(path, parts, { card: checkpointCard(`Checkpoint at step ${state.step}`, args, state) });
   const trainerState = { epoch: state.epoch, global_step: state.step, max_steps: state.maxSteps, num_train_epochs: state.numTrainEpochs, log_history: state.logHistory };
   await writeFile(join(path, "trainer_state.json"), `${JSON.stringify(trainerState, null, 2)}\n`);

@@ -19,6 +19,8 @@ export interface TrainingMethod {
   parameterGroups?: readonly ParameterGroup[] | undefined;
   /** Tokens of each training row, as the batches are grouped by. */
   lengths: readonly number[];
+  /** Tokens of a training row's texts; with it the log tells `num_tokens`, those of all rows trained on so far. */
+  textTokens?(row: number): number;
   /** Builds the device tensors of a batch. The loop disposes them. */
   prepare(rows: readonly number[]): Promise<{ tensors: Tensor[]; tokens: number }>;
   loss: LossFunction;
@@ -61,6 +63,7 @@ export class TrainingLoop {
   private stopRequested = false;
   /** Steps left out because a gradient overflowed: the schedule does not count them, as in transformers. */
   private skipped = 0;
+  private trainedTokens = 0;
 
   constructor(
     private readonly method: TrainingMethod,
@@ -158,6 +161,7 @@ export class TrainingLoop {
         lossSum += values[1]!;
         tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
         samples += rows.length;
+        for (const row of rows) this.trainedTokens += this.method.textTokens?.(row) ?? 0;
         window.add(values, rate);
         sentinel?.check(`step ${state.step}`, { held: await settled(prepared), newVariables: this.step.traceCount > tracesBefore });
         await this.afterStep(window, stopping, signal);
@@ -172,7 +176,7 @@ export class TrainingLoop {
       tf.dispose(await settled(prepared));
     }
     // Asked to stop after the row of its last step was due: what the steps since then measured is kept too.
-    if (!window.isEmpty) await this.log(window.row(state));
+    if (!window.isEmpty) await this.log({ ...window.row(state), ...this.tokenCount() });
     state.stopped = state.step < state.maxSteps;
     const seconds = (Date.now() - state.startedAt) / 1000;
     await this.tell((callback) => callback.onTrainEnd?.(state));
@@ -188,10 +192,14 @@ export class TrainingLoop {
   private async afterStep(window: LogWindow, stopping: () => boolean, signal: AbortSignal): Promise<void> {
     const { state, args } = this;
     const isLast = state.step === state.maxSteps;
-    if (state.step % args.loggingSteps === 0 || isLast || stopping() || state.step === 1) await this.log(window.row(state));
+    if (state.step % args.loggingSteps === 0 || isLast || stopping() || state.step === 1) await this.log({ ...window.row(state), ...this.tokenCount() });
     await this.tell((callback) => callback.onStepEnd?.(state));
     if (args.evalSteps > 0 && this.method.evaluate && (state.step % args.evalSteps === 0 || isLast)) await this.evaluate(signal);
     if (args.saveSteps > 0 && this.method.save && (state.step % args.saveSteps === 0 || isLast)) await this.save();
+  }
+
+  private tokenCount(): Record<string, number> {
+    return this.method.textTokens ? { num_tokens: this.trainedTokens } : {};
   }
 
   /** Measures the held-out rows now and logs the result under `eval_…`; null when stopped before its end. */
@@ -199,7 +207,7 @@ export class TrainingLoop {
     const measured = await this.method.evaluate?.(signal);
     if (!measured) return null;
     const { step, epoch } = this.state;
-    const row: LogRow = { step, epoch, ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [`eval_${name}`, value])) };
+    const row: LogRow = { step, epoch, ...Object.fromEntries(Object.entries({ ...measured, ...this.tokenCount() }).map(([name, value]) => [`eval_${name}`, value])) };
     this.state.logHistory.push(row);
     await this.tell((callback) => callback.onEvaluate?.(this.state, row));
     return row;
