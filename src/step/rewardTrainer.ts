@@ -86,10 +86,10 @@ export class RewardTrainer {
       parameters: this.args.headOnly ? new Map([[SCORE_NAME, model.parameters.get(SCORE_NAME)!]]) : model.parameters,
       parameterGroups: options.parameterGroups,
       lengths: this.trainRows.map(scoredLength),
-      textTokens: (row) => this.trainRows[row]!.chosen_ids.length + this.trainRows[row]!.rejected_ids.length,
       prepare: async (rows) => this.prepare(rows.map((row) => this.trainRows[row]!)),
       loss: this.lossFunction(),
       metricNames: METRICS,
+      countsTokens: true,
       // The planner counts whole models: of a run without a backward pass it would ask far too much.
       ...(this.args.headOnly ? {} : { memory: this.memoryNeeds() }),
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
@@ -146,9 +146,12 @@ export class RewardTrainer {
   }
 
   private prepare(rows: readonly ScoredRow[]): { tensors: Tensor[]; tokens: number } {
-    const packed = packScores(rows, this.packing);
     const margins = hasMargins(rows) ? [tf.tensor1d(rows.map(({ margin }) => margin!))] : [];
-    return { tokens: packed.tokens, tensors: [...margins, ...scoreTensorList(toScoreTensors(packed))] };
+    return {
+      // As TRL counts them: those of both texts of a pair, whatever they share.
+      tokens: rows.reduce((sum, { chosen_ids, rejected_ids }) => sum + chosen_ids.length + rejected_ids.length, 0),
+      tensors: [...margins, ...scoreTensorList(toScoreTensors(packScores(rows, this.packing)))],
+    };
   }
 
   /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. */

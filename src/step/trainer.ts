@@ -19,13 +19,13 @@ export interface TrainingMethod {
   parameterGroups?: readonly ParameterGroup[] | undefined;
   /** Tokens of each training row, as the batches are grouped by. */
   lengths: readonly number[];
-  /** Tokens of a training row's texts; with it the log tells `num_tokens`, those of all rows trained on so far. */
-  textTokens?(row: number): number;
   /** Builds the device tensors of a batch. The loop disposes them. */
   prepare(rows: readonly number[]): Promise<{ tensors: Tensor[]; tokens: number }>;
   loss: LossFunction;
   /** Names of the loss function's metrics, in their order. */
   metricNames: readonly string[];
+  /** Whether the log says how many tokens the run has trained on so far, as `num_tokens`. */
+  countsTokens?: boolean;
   /** What its memory is predicted from; without it the run is not checked. */
   memory?: MemoryNeeds;
   /** Measures the held-out rows; names without the prefix `eval_`. */
@@ -63,7 +63,7 @@ export class TrainingLoop {
   private stopRequested = false;
   /** Steps left out because a gradient overflowed: the schedule does not count them, as in transformers. */
   private skipped = 0;
-  private trainedTokens = 0;
+  private tokens = 0;
 
   constructor(
     private readonly method: TrainingMethod,
@@ -137,7 +137,6 @@ export class TrainingLoop {
     await this.tell((callback) => callback.onTrainBegin?.(state));
     const window = new LogWindow(this.method.metricNames);
     let lossSum = 0;
-    let tokens = 0;
     let samples = 0;
     let prepared = this.prepareStep(0);
     const sentinel = LeakSentinel.begin("Training", await settled(prepared));
@@ -159,9 +158,8 @@ export class TrainingLoop {
         state.step++;
         state.epoch = state.step / this.stepsPerEpoch;
         lossSum += values[1]!;
-        tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
+        this.tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
         samples += rows.length;
-        for (const row of rows) this.trainedTokens += this.method.textTokens?.(row) ?? 0;
         window.add(values, rate);
         sentinel?.check(`step ${state.step}`, { held: await settled(prepared), newVariables: this.step.traceCount > tracesBefore });
         await this.afterStep(window, stopping, signal);
@@ -176,7 +174,7 @@ export class TrainingLoop {
       tf.dispose(await settled(prepared));
     }
     // Asked to stop after the row of its last step was due: what the steps since then measured is kept too.
-    if (!window.isEmpty) await this.log({ ...window.row(state), ...this.tokenCount() });
+    if (!window.isEmpty) await this.log(window.row(state));
     state.stopped = state.step < state.maxSteps;
     const seconds = (Date.now() - state.startedAt) / 1000;
     await this.tell((callback) => callback.onTrainEnd?.(state));
@@ -184,7 +182,7 @@ export class TrainingLoop {
       globalStep: state.step, trainingLoss: state.step > 0 ? lossSum / state.step : NaN, stopped: state.stopped,
       metrics: {
         train_runtime: seconds, train_samples_per_second: samples / seconds,
-        train_steps_per_second: state.step / seconds, train_tokens_per_second: tokens / seconds,
+        train_steps_per_second: state.step / seconds, train_tokens_per_second: this.tokens / seconds,
       },
     };
   }
@@ -192,14 +190,14 @@ export class TrainingLoop {
   private async afterStep(window: LogWindow, stopping: () => boolean, signal: AbortSignal): Promise<void> {
     const { state, args } = this;
     const isLast = state.step === state.maxSteps;
-    if (state.step % args.loggingSteps === 0 || isLast || stopping() || state.step === 1) await this.log({ ...window.row(state), ...this.tokenCount() });
+    if (state.step % args.loggingSteps === 0 || isLast || stopping() || state.step === 1) await this.log(window.row(state));
     await this.tell((callback) => callback.onStepEnd?.(state));
     if (args.evalSteps > 0 && this.method.evaluate && (state.step % args.evalSteps === 0 || isLast)) await this.evaluate(signal);
     if (args.saveSteps > 0 && this.method.save && (state.step % args.saveSteps === 0 || isLast)) await this.save();
   }
 
   private tokenCount(): Record<string, number> {
-    return this.method.textTokens ? { num_tokens: this.trainedTokens } : {};
+    return this.method.countsTokens ? { num_tokens: this.tokens } : {};
   }
 
   /** Measures the held-out rows now and logs the result under `eval_…`; null when stopped before its end. */
@@ -238,7 +236,8 @@ export class TrainingLoop {
     );
   }
 
-  private async log(row: LogRow): Promise<void> {
+  private async log(measured: LogRow): Promise<void> {
+    const row = { ...measured, ...this.tokenCount() };
     this.state.logHistory.push(row);
     await this.tell((callback) => callback.onLog?.(this.state, row));
   }
