@@ -1,8 +1,7 @@
 import { availableParallelism } from "node:os";
 import { PACKAGED_MODEL } from "../src/hub/cache";
 import { openModel, type ModelFiles } from "../src/hub/source";
-import { withFreshHead } from "../src/model/classification";
-import { SCORE_NAME } from "../src/model/llama";
+import { SCORE_NAME, withFreshHead } from "../src/model/classifierHead";
 import type { PreferenceRow } from "../src/data/preference";
 import { tokenizeRewardRows, type ScoredRow } from "../src/tokens/rewardRows";
 import { scoredLength } from "../src/tokens/scoredPairs";

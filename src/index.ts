@@ -30,7 +30,8 @@ export { Tokenizer, type Message } from "./tokens/tokenizer";
 export { packPairs, type PackedPairs } from "./tokens/packing";
 export { tokenizeRewardRows, type RewardRow, type ScoredRow } from "./tokens/rewardRows";
 
-export { LlamaForSequenceClassification, type FreshHead } from "./model/classification";
+export { LlamaForSequenceClassification } from "./model/classification";
+export type { FreshHead } from "./model/classifierHead";
 export { parseLlamaConfig, UnsupportedModelError, type LlamaConfig } from "./model/config";
 export { LlamaForCausalLM } from "./model/llama";
 export { loadModel, saveModel, type LoadedModel, type ModelParts, type SaveOptions } from "./model/load";

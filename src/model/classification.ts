@@ -1,20 +1,10 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
-import { RandomSource } from "../engine/random";
 import type { HfConfig } from "../hub/config";
-import { parseLlamaConfig, UnsupportedModelError } from "./config";
-import { bodyShapes, createParameters, LlamaModel, SCORE_NAME, type LlamaForCausalLM, type ReadTensor } from "./llama";
+import { labelNames, numLabelsOf, SCORE_NAME, withFreshHead, withLabels, type FreshHead } from "./classifierHead";
+import { parseLlamaConfig } from "./config";
+import { bodyShapes, createParameters, LlamaModel, type LlamaForCausalLM, type ReadTensor } from "./llama";
 import { embedding } from "./ops";
-
-/** A head that is still to be made. */
-export interface FreshHead {
-  /** Scores that a text gets; 1 for a reward model. Default: as many as `id2label` names, else 1. */
-  numLabels?: number;
-  /** What each score is called. Default LABEL_0, LABEL_1, …, transformers' own. */
-  id2label?: Readonly<Record<number, string>>;
-  /** Of the head's first weights. Default 0. */
-  seed?: number;
-}
 
 /**
  * A Llama body with a score head, transformers' `LlamaForSequenceClassification`: the head reads the last token that is not
@@ -49,7 +39,7 @@ export class LlamaForSequenceClassification extends LlamaModel {
 
   /** What each score is called. */
   get labels(): string[] {
-    return Array.from({ length: this.numLabels }, (_, i) => namesOf(this.hfConfig)?.[i] ?? `LABEL_${i}`);
+    return Array.from({ length: this.numLabels }, (_, i) => labelNames(this.hfConfig)?.[i] ?? `LABEL_${i}`);
   }
 
   /** The token that is skipped when a text's last one is looked for, wherever it stands; null where the model has none. Saved in config.json. */
@@ -101,39 +91,4 @@ export class LlamaForSequenceClassification extends LlamaModel {
 /** Names and shapes of every parameter of a classifier: a causal model's, with the score head in place of its own. */
 export function classifierShapes(config: HfConfig): Map<string, number[]> {
   return bodyShapes(parseLlamaConfig(config)).set(SCORE_NAME, [numLabelsOf(config), config.hidden_size]);
-}
-
-const namesOf = (config: HfConfig): Record<string, string> | undefined => config.id2label as Record<string, string> | undefined;
-
-/** As transformers counts them: by `id2label`, else `num_labels`, else 2. */
-function numLabelsOf(config: HfConfig): number {
-  const names = namesOf(config);
-  const count = names ? Object.keys(names).length : (config.num_labels ?? 2);
-  if (!Number.isInteger(count) || (count as number) < 1) throw new UnsupportedModelError(`config.json: num_labels is ${JSON.stringify(count)}; a whole number above 0 is needed.`);
-  return count as number;
-}
-
-/**
- * A causal language model's config.json as a classifier's.
- * @throws RangeError for a number of labels that is none, or names that do not fit it
- */
-export function withLabels(config: HfConfig, { numLabels, id2label }: FreshHead): HfConfig {
-  const count = numLabels ?? (id2label ? Object.keys(id2label).length : 1);
-  if (!Number.isInteger(count) || count < 1) throw new RangeError(`numLabels is ${count}; a whole number above 0 is needed.`);
-  const names = Array.from({ length: count }, (_, i) => (id2label ? id2label[i] : `LABEL_${i}`));
-  if (names.some((name) => name === undefined) || (id2label && Object.keys(id2label).length !== count)) {
-    throw new RangeError(`id2label names ${JSON.stringify(Object.keys(id2label!))}; ${count === 1 ? "the label 0" : `each label from 0 to ${count - 1}`} needs a name, and no other.`);
-  }
-  const { num_labels: _, ...rest } = config;
-  return {
-    ...rest, architectures: ["LlamaForSequenceClassification"],
-    id2label: Object.fromEntries(names.map((name, i) => [i, name])), label2id: Object.fromEntries(names.map((name, i) => [name, i])),
-  } as HfConfig;
-}
-
-/** A reader that makes the head's weights itself, drawn as transformers draws them: normal, of deviation `initializer_range`. */
-export function withFreshHead(config: HfConfig, read: ReadTensor, seed = 0): ReadTensor {
-  const random = new RandomSource(seed);
-  const deviation = typeof config.initializer_range === "number" ? config.initializer_range : 0.02;
-  return (name, shape) => (name === SCORE_NAME ? Float32Array.from({ length: shape[0]! * shape[1]! }, () => deviation * random.normal()) : read(name, shape));
 }

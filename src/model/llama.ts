@@ -42,9 +42,6 @@ export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
   return all;
 }
 
-/** The head of a classifier, which has it in place of `lm_head.weight`. */
-export const SCORE_NAME = "score.weight";
-
 /** Reads one tensor's values: float32, row-major, under Hugging Face's name. */
 export type ReadTensor = (name: string, shape: number[]) => Promise<Float32Array> | Float32Array;
 

@@ -1,8 +1,9 @@
 import { openModel, type OpenModelOptions } from "../hub/source";
 import { saveModelFolder, type SavedDtype } from "../hub/save";
 import { Tokenizer } from "../tokens/tokenizer";
+import { SCORE_NAME } from "./classifierHead";
 import { parseLlamaConfig, UnsupportedModelError } from "./config";
-import { LlamaForCausalLM, parameterShapes, SCORE_NAME, type LlamaModel } from "./llama";
+import { LlamaForCausalLM, parameterShapes, type LlamaModel } from "./llama";
 
 /** A model ready for use, with its tokenizer and what it takes to save it again. */
 export interface LoadedModel {

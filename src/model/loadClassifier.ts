@@ -1,7 +1,7 @@
 import { openModel, type OpenModelOptions } from "../hub/source";
 import { Tokenizer } from "../tokens/tokenizer";
-import { classifierShapes, LlamaForSequenceClassification, withFreshHead, withLabels, type FreshHead } from "./classification";
-import { SCORE_NAME } from "./llama";
+import { classifierShapes, LlamaForSequenceClassification } from "./classification";
+import { SCORE_NAME, withFreshHead, withLabels, type FreshHead } from "./classifierHead";
 import { checkTensors } from "./load";
 
 /** A classifier ready for use, with its tokenizer. */

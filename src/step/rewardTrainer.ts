@@ -5,7 +5,7 @@ import { jit, type JitFunction } from "../engine/jit";
 import { checkCoefficient, rewardLoss, rewardModelMetrics, type PairRewards, type RewardModelMetrics } from "../loss/reward";
 import { pairRewards, scoreTensorList, scoreTensorsFrom, toScoreTensors } from "../loss/scores";
 import type { LlamaForSequenceClassification } from "../model/classification";
-import { SCORE_NAME } from "../model/llama";
+import { SCORE_NAME } from "../model/classifierHead";
 import type { PackingOptions } from "../tokens/packing";
 import { longestText, tokenizeRewardRows, withinLength, type RewardRow, type ScoredRow } from "../tokens/rewardRows";
 import { packScores, scoredLength } from "../tokens/scoredPairs";

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import type { HfConfig } from "../../src/hub/config";
-import { LlamaForSequenceClassification, withLabels } from "../../src/model/classification";
+import { LlamaForSequenceClassification } from "../../src/model/classification";
+import { withLabels } from "../../src/model/classifierHead";
 import type { ScoredRow } from "../../src/tokens/rewardRows";
 
 /** Figures of TRL, transformers and PyTorch; `make_reward.py` writes them. */
