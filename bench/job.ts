@@ -14,3 +14,16 @@ export interface DpoJob {
   model: string;
   batches: { prompt: number[]; chosen: number[]; rejected: number[] }[][];
 }
+
+/** The same for the training of a reward model. */
+export interface RewardJob {
+  setting: string;
+  threads: number;
+  learningRate: number;
+  /** A fresh head's seed for our side, and for a peer, which loads the model's body from a folder, the weights that it gives. */
+  seed: number;
+  model: string;
+  score: number[];
+  /** Texts as token ids, prompt and answer in one, batch by batch. */
+  batches: { chosen: number[]; rejected: number[] }[][];
+}

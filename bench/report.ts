@@ -16,6 +16,8 @@ export interface Cell {
 }
 
 export interface Outcome {
+  /** Its command's name. */
+  bench: string;
   peer: PeerName;
   rows: number;
   cells: Cell[];
@@ -82,7 +84,7 @@ export function summary(outcome: Outcome, results: readonly CellResult[]): objec
   });
   const last = results.at(-1)!;
   return {
-    bench: "dpo", peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
+    bench: outcome.bench, peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
     busy: false, others: rounded(othersOf(outcome.cells)), versions: Object.assign({}, ...last.cell.runs.flatMap(({ ready }) => ready.map(({ versions }) => versions))),
     cells: results.map(({ cell, pairs, comparison }) => ({
       batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.timed, batches: cell.tokens.length, disturbed: disturbedOf([cell]), ours: plain(bestPair(pairs).ours), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer)] : [])),

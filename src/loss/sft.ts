@@ -1,9 +1,10 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { LlamaForCausalLM } from "../model/llama";
+import type { PackedSequences } from "../tokens/packSequences";
 import { IGNORED } from "../tokens/sft";
 import { crossEntropyLogps, tokenScores } from "./logps";
-import { predictingStates, type PackedTensors } from "./pairs";
+import { statesAt, toTreeTensors, type TreeTensors } from "./tree";
 
 /**
  * The loss of supervised fine-tuning, −Σ log p(x_t | x_<t) / N over the tokens that are learnt, as transformers and TRL
@@ -22,13 +23,26 @@ export function sftLoss(logits: Tensor3D, labels: Tensor2D, numItemsInBatch?: nu
   return tf.neg(tf.div(tf.sum(tf.mul(logps, weights)), numItemsInBatch ?? tf.maximum(tf.sum(weights), 1))) as Scalar;
 }
 
-const ORDER = ["inputIds", "positions", "queries", "places", "keys", "lasts", "sources", "targets", "weights"] as const satisfies readonly (keyof PackedTensors)[];
+/** A packed batch on the device. */
+export interface SequenceTensors extends TreeTensors {
+  /** int32 [predictions] */
+  sources: Tensor1D;
+  targets: Tensor1D;
+  /** float32 [predictions] */
+  weights: Tensor1D;
+}
 
-/** A packed batch's tensors one by one, as a jitted function takes them. */
-export const packedTensorList = (tensors: PackedTensors): Tensor[] => ORDER.map((name) => tensors[name]);
+/** A jitted function takes tensors one by one; this is their order. */
+const ORDER = ["inputIds", "positions", "queries", "places", "keys", "lasts", "sources", "targets", "weights"] as const satisfies readonly (keyof SequenceTensors)[];
 
-export function packedTensorsFrom(list: readonly Tensor[]): PackedTensors {
-  return Object.fromEntries(ORDER.map((name, i) => [name, list[i]])) as unknown as PackedTensors;
+export function toSequenceTensors(packed: PackedSequences): SequenceTensors {
+  return { ...toTreeTensors(packed), sources: tf.tensor1d(packed.sources, "int32"), targets: tf.tensor1d(packed.targets, "int32"), weights: tf.tensor1d(packed.weights) };
+}
+
+export const sequenceTensorList = (tensors: SequenceTensors): Tensor[] => ORDER.map((name) => tensors[name]);
+
+export function sequenceTensorsFrom(list: readonly Tensor[]): SequenceTensors {
+  return Object.fromEntries(ORDER.map((name, i) => [name, list[i]])) as unknown as SequenceTensors;
 }
 
 /** Sums over the tokens that are learnt of a packed batch; the first is differentiable. Each a scalar. */
@@ -43,8 +57,8 @@ export interface SFTSums {
 }
 
 /** @param dropoutSeed as in `SequenceLayout` */
-export function sftSums(model: LlamaForCausalLM, batch: PackedTensors, dropoutSeed?: Tensor1D): SFTSums {
-  const { logps, entropies, isLikeliest } = tokenScores(predictingStates(model, batch, dropoutSeed), model.head, batch.targets);
+export function sftSums(model: LlamaForCausalLM, batch: SequenceTensors, dropoutSeed?: Tensor1D): SFTSums {
+  const { logps, entropies, isLikeliest } = tokenScores(statesAt(model, batch, batch.sources, dropoutSeed), model.head, batch.targets);
   const sum = (values: Tensor1D): Scalar => tf.sum(tf.mul(values, batch.weights)) as Scalar;
   return { loss: tf.neg(sum(logps)) as Scalar, entropy: sum(entropies), correct: sum(isLikeliest), tokens: tf.sum(batch.weights) as Scalar };
 }

@@ -22,8 +22,8 @@ export const LAYER_NAMES: Record<Exclude<keyof LlamaLayer, "adapters">, string> 
   postAttentionNorm: "post_attention_layernorm", gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj",
 };
 
-/** Names, in Hugging Face's terms, and shapes of every parameter of a Llama model. */
-export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
+/** Names, in Hugging Face's terms, and shapes of the parameters of a Llama model without a head. */
+export function bodyShapes(config: LlamaConfig): Map<string, number[]> {
   const { hiddenSize: h, intermediateSize: m, headDim: d, numAttentionHeads: heads, numKeyValueHeads: keyHeads, vocabSize } = config;
   const shapes: Record<keyof typeof LAYER_NAMES, number[]> = {
     inputNorm: [h], q: [heads * d, h], k: [keyHeads * d, h], v: [keyHeads * d, h], o: [h, heads * d],
@@ -34,9 +34,18 @@ export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
     for (const [key, name] of Object.entries(LAYER_NAMES)) all.set(`model.layers.${layer}.${name}.weight`, shapes[key as keyof typeof LAYER_NAMES]);
   }
   all.set("model.norm.weight", [h]);
-  if (!config.tieWordEmbeddings) all.set("lm_head.weight", [vocabSize, h]);
   return all;
 }
+
+/** Names and shapes of every parameter of a causal language model. */
+export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
+  const all = bodyShapes(config);
+  if (!config.tieWordEmbeddings) all.set("lm_head.weight", [config.vocabSize, config.hiddenSize]);
+  return all;
+}
+
+/** Reads one tensor's values: float32, row-major, under Hugging Face's name. */
+export type ReadTensor = (name: string, shape: number[]) => Promise<Float32Array> | Float32Array;
 
 /** Tokens, where each stands in its text, and how they attend. */
 export interface SequenceLayout {
@@ -61,10 +70,33 @@ export interface Adapter {
 let modelCount = 0;
 
 /**
- * A Llama-family causal language model (SmolLM, SmolLM2): RoPE, grouped-query attention, RMSNorm, SwiGLU.
+ * Makes a model's parameters, one tensor after the other.
+ * @throws UnsupportedModelError when a tensor has another number of values than its shape; none is left behind
+ */
+export async function createParameters(shapes: ReadonlyMap<string, number[]>, read: ReadTensor): Promise<Map<string, Variable>> {
+  const prefix = `llama${modelCount++}`;
+  const parameters = new Map<string, Variable>();
+  try {
+    for (const [name, shape] of shapes) {
+      const values = await read(name, shape);
+      const expected = shape.reduce((product, size) => product * size, 1);
+      if (values.length !== expected) throw new UnsupportedModelError(`Tensor ${name} has ${values.length} values, the config's shape [${shape}] needs ${expected}.`);
+      const initial = tf.tensor(values, shape);
+      parameters.set(name, toResource(tf.variable(initial, true, `${prefix}/${name}`)));
+      initial.dispose();
+    }
+  } catch (error) {
+    for (const parameter of parameters.values()) parameter.dispose();
+    throw error;
+  }
+  return parameters;
+}
+
+/**
+ * The body that models of the Llama family (SmolLM, SmolLM2) share: RoPE, grouped-query attention, RMSNorm, SwiGLU.
  * Its parameters are tf.Variables in TensorFlow's memory; every method may be called inside `jit`.
  */
-export class LlamaForCausalLM {
+export abstract class LlamaModel {
   readonly config: LlamaConfig;
   /** Parameters under Hugging Face's names; those of an adapter are not among them. */
   readonly parameters: ReadonlyMap<string, Variable>;
@@ -75,11 +107,8 @@ export class LlamaForCausalLM {
   /** Whether the backward pass computes each layer anew from its input, so that its values need not be kept. */
   gradientCheckpointing = false;
 
-  /**
-   * @param hfConfig config.json as Hugging Face writes it, kept for saving
-   * @param weights one array for each name of `parameterShapes`; consumed one by one
-   */
-  private constructor(
+  /** @param hfConfig config.json as Hugging Face writes it, kept for saving */
+  protected constructor(
     readonly hfConfig: HfConfig,
     config: LlamaConfig,
     parameters: Map<string, Variable>,
@@ -91,39 +120,11 @@ export class LlamaForCausalLM {
     this.layers = Array.from({ length: config.numHiddenLayers }, (_, index) => layer(index));
   }
 
-  /**
-   * Builds a model from config.json and a reader of its tensors (float32, row-major, Hugging Face's names).
-   * @throws UnsupportedModelError when a tensor is missing or has another shape than the config says.
-   */
-  static async create(hfConfig: HfConfig, read: (name: string, shape: number[]) => Promise<Float32Array> | Float32Array): Promise<LlamaForCausalLM> {
-    const config = parseLlamaConfig(hfConfig);
-    const prefix = `llama${modelCount++}`;
-    const parameters = new Map<string, Variable>();
-    try {
-      for (const [name, shape] of parameterShapes(config)) {
-        const values = await read(name, shape);
-        const expected = shape.reduce((product, size) => product * size, 1);
-        if (values.length !== expected) throw new UnsupportedModelError(`Tensor ${name} has ${values.length} values, the config's shape [${shape}] needs ${expected}.`);
-        const initial = tf.tensor(values, shape);
-        parameters.set(name, toResource(tf.variable(initial, true, `${prefix}/${name}`)));
-        initial.dispose();
-      }
-    } catch (error) {
-      for (const parameter of parameters.values()) parameter.dispose();
-      throw error;
-    }
-    return new LlamaForCausalLM(hfConfig, config, parameters);
-  }
-
   get embedTokens(): Tensor2D {
     return this.parameters.get("model.embed_tokens.weight") as unknown as Tensor2D;
   }
   get finalNorm(): Tensor1D {
     return this.parameters.get("model.norm.weight") as unknown as Tensor1D;
-  }
-  /** The output head, [vocabulary, hidden]: the embedding itself where the two are tied. */
-  get head(): Tensor2D {
-    return (this.parameters.get("lm_head.weight") as unknown as Tensor2D | undefined) ?? this.embedTokens;
   }
 
   /** What training moves: the adapter's parameters where there is one, else all. */
@@ -159,14 +160,14 @@ export class LlamaForCausalLM {
   }
 
   /**
-   * Next-token logits for every position, as transformers' `model(input_ids, attention_mask).logits`.
+   * Hidden states of padded sequences, as transformers' body gives them.
    * @param inputIds int32 [batch, length] @param attentionMask 1 for tokens, 0 for padding on either side, [batch, length]
-   * @returns float32 [batch, length, vocabulary]
+   * @returns [batch, length, hidden]
    */
-  forward(inputIds: Tensor2D, attentionMask: Tensor2D = tf.onesLike(inputIds)): Tensor3D {
+  protected paddedStates(inputIds: Tensor2D, attentionMask: Tensor2D): Tensor3D {
     const mask = tf.cast(attentionMask, "int32");
     const positions = tf.maximum(tf.sub(tf.cumsum(mask, 1), tf.scalar(1, "int32")), tf.scalar(0, "int32")) as Tensor2D;
-    return linear(this.hiddenStates({ inputIds, positions, attention: { bias: attentionBias(mask) } }), this.head);
+    return this.hiddenStates({ inputIds, positions, attention: { bias: attentionBias(mask) } });
   }
 
   /** A parameter's values, with an adapter's update of it where there is one. */
@@ -182,15 +183,8 @@ export class LlamaForCausalLM {
     }
   }
 
-  /** A second model with the same weights of its own, an adapter's updates merged into them. */
-  async clone(): Promise<LlamaForCausalLM> {
-    const copy = await LlamaForCausalLM.create(this.hfConfig, (name) => this.read(name));
-    copy.fingerprint = this.fingerprint;
-    return copy;
-  }
-
   /** Copies another model's weights into this one, in place. */
-  copyWeightsFrom(other: LlamaForCausalLM): void {
+  copyWeightsFrom(other: LlamaModel): void {
     for (const [name, parameter] of this.parameters) {
       const source = other.parameters.get(name);
       if (!source) throw new Error(`copyWeightsFrom: the other model has no ${name}.`);
@@ -202,6 +196,39 @@ export class LlamaForCausalLM {
   /** Frees the weights. */
   dispose(): void {
     for (const parameter of this.parameters.values()) parameter.dispose();
+  }
+}
+
+/** A Llama-family causal language model. */
+export class LlamaForCausalLM extends LlamaModel {
+  /**
+   * Builds a model from config.json and a reader of its tensors.
+   * @throws UnsupportedModelError when a tensor is missing or has another shape than the config says.
+   */
+  static async create(hfConfig: HfConfig, read: ReadTensor): Promise<LlamaForCausalLM> {
+    const config = parseLlamaConfig(hfConfig);
+    return new LlamaForCausalLM(hfConfig, config, await createParameters(parameterShapes(config), read));
+  }
+
+  /** The output head, [vocabulary, hidden]: the embedding itself where the two are tied. */
+  get head(): Tensor2D {
+    return (this.parameters.get("lm_head.weight") as unknown as Tensor2D | undefined) ?? this.embedTokens;
+  }
+
+  /**
+   * Next-token logits for every position, as transformers' `model(input_ids, attention_mask).logits`.
+   * @param inputIds int32 [batch, length] @param attentionMask 1 for tokens, 0 for padding on either side, [batch, length]
+   * @returns float32 [batch, length, vocabulary]
+   */
+  forward(inputIds: Tensor2D, attentionMask: Tensor2D = tf.onesLike(inputIds)): Tensor3D {
+    return linear(this.paddedStates(inputIds, attentionMask), this.head);
+  }
+
+  /** A second model with the same weights of its own, an adapter's updates merged into them. */
+  async clone(): Promise<LlamaForCausalLM> {
+    const copy = await LlamaForCausalLM.create(this.hfConfig, (name) => this.read(name));
+    copy.fingerprint = this.fingerprint;
+    return copy;
   }
 }
 

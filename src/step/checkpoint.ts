@@ -1,11 +1,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { LlamaForCausalLM } from "../model/llama";
-import { saveModel } from "../model/load";
+import { saveModel, type ModelParts } from "../model/load";
 import { Lora } from "../model/lora";
 import { saveAdapter } from "../model/loraFiles";
-import type { Tokenizer } from "../tokens/tokenizer";
 import type { TrainingArguments } from "./arguments";
 import type { TrainerState } from "./callbacks";
 
@@ -19,7 +17,7 @@ export function checkpointCard(name: string, args: object, state: TrainerState):
  * Writes a model folder, or of a model under an adapter the adapter's, with trainer_state.json (transformers' names) in
  * it, and removes checkpoints beyond `saveTotalLimit`, oldest first.
  */
-export async function saveCheckpoint(path: string, parts: { model: LlamaForCausalLM; tokenizer: Tokenizer }, args: TrainingArguments, state: TrainerState): Promise<void> {
+export async function saveCheckpoint(path: string, parts: ModelParts, args: TrainingArguments, state: TrainerState): Promise<void> {
   const card = checkpointCard(`Checkpoint at step ${state.step}`, args, state);
   if (parts.model.adapter instanceof Lora) {
     await saveAdapter(path, parts.model.adapter, { card });

@@ -1,6 +1,6 @@
 import { tf } from "../engine/backend";
 import type { Precision } from "../engine/recorder";
-import type { LlamaForCausalLM } from "../model/llama";
+import type { LlamaModel } from "../model/llama";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { memoryLimit } from "./memoryAvailable";
 import { backwardBytes, headBytes, layerBytes, operandBytes, parameterCounts, type StepShapes } from "./memoryCounts";
@@ -49,7 +49,7 @@ export interface MemoryPlan {
 }
 
 export interface MemoryPlanOptions {
-  model: LlamaForCausalLM;
+  model: LlamaModel;
   args?: MemoryArguments;
   /** Of the largest batch. */
   shapes: StepShapes;

@@ -2,8 +2,7 @@ import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { BUCKETED, multiplesFor } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
-import { toPackedTensors } from "../loss/pairs";
-import { packedTensorList, packedTensorsFrom, sftSums, type SFTSums } from "../loss/sft";
+import { sequenceTensorList, sequenceTensorsFrom, sftSums, toSequenceTensors } from "../loss/sft";
 import type { LlamaForCausalLM } from "../model/llama";
 import { addLora, type Lora, type LoraConfig } from "../model/lora";
 import { bestFitDecreasing } from "../tokens/bins";
@@ -82,7 +81,7 @@ export class SFTTrainer {
     this.dropout = Math.max(0, ...(model.adapter?.layers ?? []).flatMap((layer) => Object.values(layer).map(({ dropout }) => dropout)));
     model.gradientCheckpointing = this.args.gradientCheckpointing;
     this.evaluation = jit((...tensors: Tensor[]) => {
-      const { loss, entropy, correct, tokens } = sftSums(model, packedTensorsFrom(tensors));
+      const { loss, entropy, correct, tokens } = sftSums(model, sequenceTensorsFrom(tensors));
       return tf.stack([loss, entropy, correct, tokens]);
     }, { precision: this.args.precision, name: "sft_evaluate", expectedTraces: BUCKETED });
     this.loop = new TrainingLoop({
@@ -153,7 +152,7 @@ export class SFTTrainer {
 
   /** Loss and metrics of one packed batch inside a trace. The tensors are those of `prepare`. */
   private loss([factor, seed, ...batch]: Tensor[]): { loss: Scalar; metrics: Scalar[] } {
-    const sums: SFTSums = sftSums(this.options.model, packedTensorsFrom(batch), this.dropout > 0 ? (seed as Tensor1D) : undefined);
+    const sums = sftSums(this.options.model, sequenceTensorsFrom(batch), this.dropout > 0 ? (seed as Tensor1D) : undefined);
     return { loss: tf.mul(sums.loss, factor!) as Scalar, metrics: [sums.entropy, sums.correct].map((sum) => tf.div(sum, sums.tokens) as Scalar) };
   }
 
@@ -169,7 +168,7 @@ export class SFTTrainer {
   }
 
   private packed(rows: readonly LabelledRow[]): Tensor[] {
-    return packedTensorList(toPackedTensors(packSequences(rows, this.packing)));
+    return sequenceTensorList(toSequenceTensors(packSequences(rows, this.packing)));
   }
 
   /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. @throws Error while the adapter is merged into the model */

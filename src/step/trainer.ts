@@ -27,7 +27,7 @@ export interface TrainingMethod {
   loss: LossFunction;
   /** Names of the loss function's metrics, in their order. */
   metricNames: readonly string[];
-  /** Whether rows of the log say how many tokens the run has seen, as `num_tokens`. */
+  /** Whether the log says how many tokens the run has trained on so far, as `num_tokens`. */
   countsTokens?: boolean;
   /** What its memory is predicted from; without it the run is not checked. */
   memory?: MemoryNeeds;
@@ -66,6 +66,7 @@ export class TrainingLoop {
   private stopRequested = false;
   /** Steps left out because a gradient overflowed: the schedule does not count them, as in transformers. */
   private skipped = 0;
+  private tokens = 0;
 
   constructor(
     private readonly method: TrainingMethod,
@@ -137,9 +138,8 @@ export class TrainingLoop {
     const stopping = (): boolean => this.stopRequested || signal.aborted;
     state.startedAt = Date.now();
     await this.tell((callback) => callback.onTrainBegin?.(state));
-    const window = new LogWindow(this.method.metricNames, this.method.countsTokens ?? false);
+    const window = new LogWindow(this.method.metricNames);
     let lossSum = 0;
-    let tokens = 0;
     let samples = 0;
     let prepared = this.prepareStep(0);
     const sentinel = LeakSentinel.begin("Training", await settled(prepared));
@@ -161,9 +161,9 @@ export class TrainingLoop {
         state.step++;
         state.epoch = state.step / this.stepsPerEpoch;
         lossSum += values[1]!;
-        tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
+        this.tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
         samples += rows.length;
-        window.add(values, rate, tokens);
+        window.add(values, rate);
         sentinel?.check(`step ${state.step}`, { held: await settled(prepared), newVariables: this.step.traceCount > tracesBefore });
         await this.afterStep(window, stopping, signal);
         sentinel?.check(`callbacks, evaluation and checkpoint after step ${state.step}`, { held: await settled(prepared), newVariables: true });
@@ -185,7 +185,7 @@ export class TrainingLoop {
       globalStep: state.step, trainingLoss: state.step > 0 ? lossSum / state.step : NaN, stopped: state.stopped,
       metrics: {
         train_runtime: seconds, train_samples_per_second: samples / seconds,
-        train_steps_per_second: state.step / seconds, train_tokens_per_second: tokens / seconds,
+        train_steps_per_second: state.step / seconds, train_tokens_per_second: this.tokens / seconds,
       },
     };
   }
@@ -199,12 +199,16 @@ export class TrainingLoop {
     if (args.saveSteps > 0 && this.method.save && (state.step % args.saveSteps === 0 || isLast)) await this.save();
   }
 
+  private tokenCount(): Record<string, number> {
+    return this.method.countsTokens ? { num_tokens: this.tokens } : {};
+  }
+
   /** Measures the held-out rows now and logs the result under `eval_…`; null when stopped before its end. */
   async evaluate(signal: AbortSignal = stopSignal()): Promise<LogRow | null> {
     const measured = await this.method.evaluate?.(signal);
     if (!measured) return null;
     const { step, epoch } = this.state;
-    const row: LogRow = { step, epoch, ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [`eval_${name}`, value])) };
+    const row: LogRow = { step, epoch, ...Object.fromEntries(Object.entries({ ...measured, ...this.tokenCount() }).map(([name, value]) => [`eval_${name}`, value])) };
     this.state.logHistory.push(row);
     await this.tell((callback) => callback.onEvaluate?.(this.state, row));
     return row;
@@ -235,7 +239,8 @@ export class TrainingLoop {
     );
   }
 
-  private async log(row: LogRow): Promise<void> {
+  private async log(measured: LogRow): Promise<void> {
+    const row = { ...measured, ...this.tokenCount() };
     this.state.logHistory.push(row);
     await this.tell((callback) => callback.onLog?.(this.state, row));
   }
@@ -256,15 +261,12 @@ const settled = (prepared: Promise<{ tensors: Tensor[] }[]>): Promise<Tensor[]> 
 class LogWindow {
   private steps: Float32Array[] = [];
   private rate = 0;
-  private tokens = 0;
 
-  constructor(private readonly metricNames: readonly string[], private readonly countsTokens: boolean) {}
+  constructor(private readonly metricNames: readonly string[]) {}
 
-  /** @param tokens that the run has seen so far */
-  add(values: Float32Array, rate: number, tokens: number): void {
+  add(values: Float32Array, rate: number): void {
     this.steps.push(values);
     this.rate = rate;
-    this.tokens = tokens;
   }
 
   get isEmpty(): boolean {
@@ -276,7 +278,6 @@ class LogWindow {
     const counted = this.steps.filter(([norm]) => Number.isFinite(norm));
     const row: LogRow = { step, epoch, loss: mean(1, this.steps), ...(counted.length > 0 ? { grad_norm: mean(0, counted) } : {}), learning_rate: this.rate };
     this.metricNames.forEach((name, i) => (row[name] = mean(2 + i, this.steps)));
-    if (this.countsTokens) row.num_tokens = this.tokens;
     const lossScale = this.steps.at(-1)![2 + this.metricNames.length];
     if (lossScale !== undefined) row.loss_scale = lossScale;
     this.steps = [];

@@ -52,7 +52,7 @@ function cell(batch: number, precision: "float32" | "bfloat16", ours: number, pe
 
 function printed(cells: Cell[], peer: "trl" | "none" = "trl"): string[] {
   const lines: string[] = [];
-  report({ peer, rows: 64, cells }, (line) => lines.push(line));
+  report({ bench: "dpo", peer, rows: 64, cells }, (line) => lines.push(line));
   return lines;
 }
 

@@ -7,8 +7,7 @@ import type { Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { engineMemory } from "../../src/engine/info";
 import { BFLOAT16_VARIABLE } from "../../src/engine/precision";
-import { toPackedTensors } from "../../src/loss/pairs";
-import { sftLoss, sftSums } from "../../src/loss/sft";
+import { sftLoss, sftSums, toSequenceTensors } from "../../src/loss/sft";
 import type { LlamaForCausalLM } from "../../src/model/llama";
 import { loadAdapter } from "../../src/model/loraFiles";
 import type { LogRow } from "../../src/step/callbacks";
@@ -67,7 +66,7 @@ test("loss, metrics and gradients of A and B are PyTorch's under PEFT", async ()
   const lora = sftAdapter(model);
   const rows = tokenizeSFTRows(sftRows[form], tokenizer);
   tf.tidy(() => {
-    const batch = toPackedTensors(packSequences(rows, { padTokenId: 0 }));
+    const batch = toSequenceTensors(packSequences(rows, { padTokenId: 0 }));
     const sums = sftSums(model, batch);
     const count = sums.tokens.dataSync()[0]!;
     allClose([sums.loss, sums.entropy, sums.correct].map((sum) => sum.dataSync()[0]! / count), [loss, metrics.entropy, metrics.mean_token_accuracy], 1e-5);
@@ -162,7 +161,7 @@ test("every optimiser, precision and way to spend memory trains an adapter", asy
 test("held-out rows are measured; a checkpoint of an adapter is PEFT's folder; a merged adapter is not trained", () => withTrainer({ outputDir: folder, saveSteps: 3, evalSteps: 3 }, async (trainer, model) => {
   await trainer.train();
   const evaluation = trainer.state.logHistory.find((row) => "eval_loss" in row)!;
-  assert.deepEqual(Object.keys(evaluation).sort(), ["epoch", "eval_entropy", "eval_loss", "eval_mean_token_accuracy", "step"]);
+  assert.deepEqual(Object.keys(evaluation).sort(), ["epoch", "eval_entropy", "eval_loss", "eval_mean_token_accuracy", "eval_num_tokens", "step"]);
   const saved = path.join(folder, "checkpoint-3");
   assert.ok(["adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "trainer_state.json", "README.md"].every((name) => existsSync(path.join(saved, name))) && !existsSync(path.join(saved, "model.safetensors")));
   const other = await original.clone();

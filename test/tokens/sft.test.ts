@@ -62,7 +62,7 @@ test("packed, each label is predicted from the tokens before it, and shared pred
   }
   assert.deepEqual([...found].sort(), [...expected].sort());
   assert.ok([...found.values()].some((weight) => weight > 1));
-  assert.equal(packed.learnt, rows.reduce((sum, { input_ids }) => sum + input_ids.length - 1, 0));
+  assert.equal(packed.weights.reduce((a, b) => a + b), rows.reduce((sum, { input_ids }) => sum + input_ids.length - 1, 0));
   assert.throws(() => packSequences([], { padTokenId: 0 }), /no rows/);
   assert.throws(() => packSequences([{ input_ids: [1], labels: [1] }], { padTokenId: 0 }), /Row 0 of the batch has 1 tokens/);
 });
