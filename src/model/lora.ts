@@ -15,7 +15,7 @@ export interface LoraConfig {
   r: number;
   /** α: the updates are scaled by α/r. Default 8. */
   loraAlpha: number;
-  /** Share of an update's inputs that is dropped while training, from 0 to below 1. Default 0. */
+  /** Share of an update's inputs that SFTTrainer drops while it trains, from 0 to below 1. Default 0. */
   loraDropout: number;
   /** The projections that get an update, in every layer, or `all-linear` for all seven. Default q_proj and v_proj. */
   targetModules: readonly LoraTarget[] | "all-linear";

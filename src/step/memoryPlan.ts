@@ -96,14 +96,15 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const counts = parameterCounts(config);
   const resident = process.memoryUsage().rss;
   const variables = variableBytes();
-  const weights = FLOAT * counts.all;
+  const trained = trainedCount(model);
+  const weights = FLOAT * (counts.all + (model.adapter ? trained : 0));
   const layers = config.numHiddenLayers;
   const steady: MemoryParts = {
     weights,
     narrowWeights: 0,
     referenceCopy: copiesReference ? weights : 0,
-    optimizerMoments: momentBytes(counts.all, optim),
-    gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * weights : 0,
+    optimizerMoments: momentBytes(trained, optim),
+    gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * FLOAT * trained : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
     overhead: runtimeBytes() + compiledShapes * layers * (STEP_NODES + FORWARD_NODES) * NODE_BYTES,
@@ -123,6 +124,9 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const { length, rows, queryWidth, keyWidth, predictions } = shapes;
   return { ...highest, activationsPerLayer: layerBytes(config, shapes, precision).activations, available, shapes: { length, rows, queryWidth, keyWidth, predictions } };
 }
+
+/** Parameters that training moves. */
+const trainedCount = (model: LlamaModel): number => [...model.trainableParameters.values()].reduce((sum, { size }) => sum + size, 0);
 
 /** What the process holds beside tensors. */
 function runtimeBytes(): number {
@@ -148,18 +152,20 @@ interface Ways {
 }
 
 /** The moments at which a step's memory can be highest. Between the two ends of the backward pass it changes linearly. */
-function momentsOf({ model: { config }, shapes }: MemoryPlanOptions, { precision, accumulates, checkpoints }: Ways): Moment[] {
+function momentsOf({ model, shapes }: MemoryPlanOptions, { precision, accumulates, checkpoints }: Ways): Moment[] {
+  const { config } = model;
   const counts = parameterCounts(config);
   const layers = config.numHiddenLayers;
   const layer = layerBytes(config, shapes, precision);
-  const head = headBytes(config, shapes, precision);
+  const head = headBytes(config, shapes, precision, model.adapter !== null);
   const backward = backwardBytes(config, shapes, precision);
-  const table = FLOAT * counts.table;
+  // The gradient of the embedding, which a frozen one does not have.
+  const table = model.adapter ? 0 : FLOAT * counts.table;
   const narrow = precision === "float32" ? 0 : operandBytes(precision);
   const kept = checkpoints ? { activations: layers * layer.input, attentionScores: 0 } : { activations: layers * layer.activations, attentionScores: layers * layer.scores };
   // A checkpointed layer is computed again just before its backward pass.
   const again = checkpoints ? layer : { activations: 0, scores: 0 };
-  const gradients = FLOAT * counts.all;
+  const gradients = FLOAT * trainedCount(model);
   return [
     { moment: "head", parts: { ...kept, narrowWeights: narrow * counts.all, headChunk: head.softmax + Math.max(head.forward, head.backward) } },
     {

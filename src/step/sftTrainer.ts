@@ -16,7 +16,7 @@ import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryPlan } from "./memoryPlan";
 import type { ParameterGroup } from "./optimizer";
-import { TrainingLoop, type TrainOutput } from "./trainer";
+import { TrainingLoop, type TrainingMethod, type TrainOutput } from "./trainer";
 
 /** TRL's SFTConfig in camelCase. */
 export interface SFTConfig extends TrainingArguments, Required<SFTTokenizeOptions> {
@@ -84,9 +84,20 @@ export class SFTTrainer {
       const { loss, entropy, correct, tokens } = sftSums(model, sequenceTensorsFrom(tensors));
       return tf.stack([loss, entropy, correct, tokens]);
     }, { precision: this.args.precision, name: "sft_evaluate", expectedTraces: BUCKETED });
-    this.loop = new TrainingLoop({
+    try {
+      this.loop = new TrainingLoop(this.method(), this.args, options.callbacks ?? []);
+    } catch (error) {
+      this.lora?.unload();
+      throw error;
+    }
+    this.packing = { padTokenId: tokenizer.padTokenId ?? 0, ...multiplesFor(this.loop.state.maxSteps) };
+  }
+
+  private method(): TrainingMethod {
+    const { model, parameterGroups } = this.options;
+    return {
       parameters: model.trainableParameters,
-      parameterGroups: options.parameterGroups,
+      parameterGroups,
       lengths: this.bins.map((rows) => tokensOf(this.rowsOf(rows))),
       prepare: async (bins, step) => this.prepare(bins, step),
       loss: (tensors) => this.loss(tensors),
@@ -94,14 +105,13 @@ export class SFTTrainer {
       countsTokens: true,
       memory: {
         model,
-        shapes: (bins, most) => packSequences(this.inBins(bins).map((row) => shortened(row, most)), this.packing),
-        longestCompletion: (bins) => Math.max(...this.inBins(bins).map(({ input_ids }) => input_ids.length)),
+        shapes: (bins) => packSequences(this.inBins(bins), this.packing),
+        longestCompletion: () => 0,
         copiesReference: () => false,
       },
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
-      save: (path, state) => saveCheckpoint(path, options, this.args, state),
-    }, this.args, options.callbacks ?? []);
-    this.packing = { padTokenId: tokenizer.padTokenId ?? 0, ...multiplesFor(this.loop.state.maxSteps) };
+      save: (path, state) => saveCheckpoint(path, this.options, this.args, state),
+    };
   }
 
   private get tokenizeOptions(): Required<SFTTokenizeOptions> {
@@ -213,7 +223,3 @@ export class SFTTrainer {
 }
 
 const tokensOf = (rows: readonly LabelledRow[]): number => rows.reduce((sum, { input_ids }) => sum + input_ids.length, 0);
-
-/** A row that keeps its first so many tokens. */
-const shortened = ({ input_ids, labels }: LabelledRow, most: number | null): LabelledRow =>
-  most === null ? { input_ids, labels } : { input_ids: input_ids.slice(0, most), labels: labels.slice(0, most) };

@@ -160,9 +160,8 @@ test("no product is computed for the gradient of a frozen matrix", async () => {
   assert.equal(full, 2 * (7 * 3 + 6) + 3);
   const lora = addLora(model, { r: 4, targetModules: "all-linear" });
   const adapted = products(await kernelsOf(loss, [...lora.parameters.values()]));
-  // Per module two products more forward and four backward, none for W: and neither x of the first layer's q, k, v learns, since nothing before them does. The head has 2.
-  const modules = 7 * 2;
-  assert.equal(adapted, modules * (1 + 2 + 1 + 4) + 2 * 6 + 2);
+  // Per module three products forward, and five backward: for x through W and through A, for A and B. The head has one less.
+  assert.equal(adapted, 2 * (7 * (3 + 5) + 6) + 2);
   lora.unload();
   tf.dispose([input, targets]);
 });
