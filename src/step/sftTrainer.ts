@@ -4,7 +4,7 @@ import { BUCKETED, multiplesFor } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import { sequenceTensorList, sequenceTensorsFrom, sftSums, toSequenceTensors } from "../loss/sft";
 import type { LlamaForCausalLM } from "../model/llama";
-import { addLora, type Lora, type LoraConfig } from "../model/lora";
+import { addLora, Lora, type LoraConfig } from "../model/lora";
 import { bestFitDecreasing } from "../tokens/bins";
 import type { PackingOptions } from "../tokens/packing";
 import { learntLabels, packSequences } from "../tokens/packSequences";
@@ -55,14 +55,13 @@ export class SFTTrainer {
   readonly evalRows: readonly LabelledRow[];
   /** Rows of trainDataset, by number, that are left out since `maxLength` leaves nothing of them to be learnt. */
   readonly droppedRows: readonly number[];
-  /** The adapter that `peftConfig` asked for. */
+  /** The model's adapter, which alone is trained; null where it has none. */
   readonly lora: Lora | null;
   private readonly loop: TrainingLoop;
   private readonly packing: Required<PackingOptions>;
   private readonly evaluation: JitFunction<Tensor[], Tensor>;
   /** Rows that stand together: one each, or with `packing` as many as fit. */
   private readonly bins: readonly (readonly number[])[];
-  private readonly dropout: number;
   private prepared = 0;
 
   /** @throws with the row's number for a row that cannot be trained on, with the argument's name for a bad setting */
@@ -77,8 +76,7 @@ export class SFTTrainer {
     this.evalRows = tokenizeSFTRows(options.evalDataset ?? [], tokenizer, this.tokenizeOptions).filter(learnsAnything);
     this.checkLengths();
     this.bins = this.binsOf(this.trainRows);
-    this.lora = options.peftConfig ? addLora(model, options.peftConfig, this.args.seed) : null;
-    this.dropout = Math.max(0, ...(model.adapter?.layers ?? []).flatMap((layer) => Object.values(layer).map(({ dropout }) => dropout)));
+    this.lora = options.peftConfig ? addLora(model, options.peftConfig, this.args.seed) : model.adapter instanceof Lora ? model.adapter : null;
     model.gradientCheckpointing = this.args.gradientCheckpointing;
     this.evaluation = jit((...tensors: Tensor[]) => {
       const { loss, entropy, correct, tokens } = sftSums(model, sequenceTensorsFrom(tensors));
@@ -87,7 +85,7 @@ export class SFTTrainer {
     try {
       this.loop = new TrainingLoop(this.method(), this.args, options.callbacks ?? []);
     } catch (error) {
-      this.lora?.unload();
+      if (options.peftConfig) this.lora?.unload();
       throw error;
     }
     this.packing = { padTokenId: tokenizer.padTokenId ?? 0, ...multiplesFor(this.loop.state.maxSteps) };
@@ -162,7 +160,7 @@ export class SFTTrainer {
 
   /** Loss and metrics of one packed batch inside a trace. The tensors are those of `prepare`. */
   private loss([factor, seed, ...batch]: Tensor[]): { loss: Scalar; metrics: Scalar[] } {
-    const sums = sftSums(this.options.model, sequenceTensorsFrom(batch), this.dropout > 0 ? (seed as Tensor1D) : undefined);
+    const sums = sftSums(this.options.model, sequenceTensorsFrom(batch), seed as Tensor1D);
     return { loss: tf.mul(sums.loss, factor!) as Scalar, metrics: [sums.entropy, sums.correct].map((sum) => tf.div(sum, sums.tokens) as Scalar) };
   }
 
