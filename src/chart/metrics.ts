@@ -19,6 +19,10 @@ const METRICS: Record<string, Metric> = {
   grad_norm: { title: "gradient norm" },
   entropy: { title: "entropy", unit: "nats" },
   kl: { title: "KL to the reference", unit: "nats" },
+  margin: { title: "reward margin", unit: "nats" },
+  mean_reward: { title: "mean reward", unit: "nats" },
+  min_reward: { title: "least reward", unit: "nats" },
+  max_reward: { title: "greatest reward", unit: "nats" },
   accuracy: { title: "accuracy", unit: "share of rows", range: [0, 1.03] },
 };
 

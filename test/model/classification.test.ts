@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import type { Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { engineMemory } from "../../src/engine/info";
 import { jit } from "../../src/engine/jit";
@@ -94,3 +95,13 @@ test("a causal model's folder gives its body with a fresh head; the padding toke
   assert.deepEqual(body, await weightsOf(causal));
   for (const each of [causal, model]) each.dispose();
 }));
+
+test("scores are float32 in every precision", async () => {
+  const model = await fixtureModel(0, 3);
+  const states = tf.randomNormal([5, 32], 0, 1, "float32", 2) as Tensor2D;
+  const scored = jit((states: Tensor2D) => model.scores(states), { precision: "bfloat16" })(states);
+  const expected = tf.matMul(states, model.score, false, true);
+  allClose(await scored.data(), await expected.data(), 1e-6);
+  tf.dispose([states, scored, expected]);
+  model.dispose();
+});
