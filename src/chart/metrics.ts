@@ -18,6 +18,8 @@ const METRICS: Record<string, Metric> = {
   learning_rate: { title: "learning rate" },
   grad_norm: { title: "gradient norm" },
   entropy: { title: "entropy", unit: "nats" },
+  mean_token_accuracy: { title: "token accuracy", unit: "share of tokens", range: [0, 1.03] },
+  num_tokens: { title: "tokens seen" },
   kl: { title: "KL to the reference", unit: "nats" },
   margin: { title: "reward margin", unit: "nats" },
   mean_reward: { title: "mean reward", unit: "nats" },
