@@ -55,7 +55,7 @@ async function runSftLora(options: PairOptions): Promise<void> {
     const batches = texts.map((part) => tokenizeSFTRows(part, tokenizer, { maxLength: null }).map(({ input_ids }) => input_ids));
     const tokens = batches.map((part) => part.reduce((sum, ids) => sum + ids.length, 0));
     for (const precision of options.precisions) {
-      const job = (setting: string): SftLoraJob => ({ setting, threads: availableParallelism(), learningRate: 1e-5, lora: LORA, texts, model: peer?.model ?? "", batches });
+      const job = (setting: string): SftLoraJob => ({ setting, threads: availableParallelism(), learningRate: 1e-6, lora: LORA, texts, model: peer?.model ?? "", batches });
       const runs = await measureTrainers({ bench: "sftLora", peer: options.peer, python: peer?.python ?? null, precision, batch, batches: texts.length, timed, job });
       cells.push({ batch, precision, timed, tokens: inTurn(tokens), runs });
     }
