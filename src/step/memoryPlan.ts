@@ -70,6 +70,8 @@ const NODE_BYTES = 10_000;
 /** Nodes of a layer: of its forward pass, backward pass and update, and of a forward pass alone. */
 const STEP_NODES = 140;
 const FORWARD_NODES = 50;
+/** Nodes that an adapter's update of one matrix adds to those of a step. */
+const UPDATE_NODES = 25;
 /** Pages of the binaries of Node and TensorFlow that a run touches. */
 const BINARY_BYTES = 370e6;
 /** What both hold beside tensors, compiled functions and JavaScript's heap of now: registries of ops and kernels, XLA's compiler, the garbage of a trace. */
@@ -107,7 +109,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * FLOAT * trained : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
-    overhead: runtimeBytes() + compiledShapes * layers * (STEP_NODES + FORWARD_NODES) * NODE_BYTES,
+    overhead: runtimeBytes() + compiledShapes * (layers * (STEP_NODES + FORWARD_NODES) + UPDATE_NODES * updateCount(model)) * NODE_BYTES,
     retained: 0,
   };
   const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });
@@ -127,6 +129,9 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
 
 /** Parameters that training moves. */
 const trainedCount = (model: LlamaModel): number => [...model.trainableParameters.values()].reduce((sum, { size }) => sum + size, 0);
+
+/** Matrices that an adapter updates. */
+const updateCount = ({ adapter }: LlamaModel): number => (adapter?.layers ?? []).reduce((sum, layer) => sum + Object.keys(layer).length, 0);
 
 /** What the process holds beside tensors. */
 function runtimeBytes(): number {

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { tf } from "../../src/engine/backend";
 import { RandomSource } from "../../src/engine/random";
 import type { LlamaForCausalLM } from "../../src/model/llama";
@@ -38,7 +39,6 @@ async function main(folder: string): Promise<void> {
   const model = await sftModel();
   await saveModel(`${folder}/model`, { model, tokenizer: tinyTokenizer() }, { card: "" });
   await saveAdapter(`${folder}/adapter`, sftAdapter(model), { baseModel: `${folder}/model` });
-  const { writeFileSync } = await import("node:fs");
   writeFileSync(`${folder}/rows.json`, JSON.stringify(sftRows));
 }
 
