@@ -1,33 +1,18 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
-import path from "node:path";
+import { availableParallelism } from "node:os";
 import { PACKAGED_MODEL } from "../src/hub/cache";
 import { openModel } from "../src/hub/source";
 import { packedLength } from "../src/tokens/packing";
 import { tokenizeRows, type TokenizedRow } from "../src/tokens/preference";
 import { Tokenizer } from "../src/tokens/tokenizer";
-import type { PreferenceRow } from "../src/data/preference";
-import { alternate, DisturbedError, type Alternation } from "./alternate";
 import { BUSY_ABOVE, othersNow } from "./busy";
 import { peerCheckpoint } from "./checkpoint";
 import type { DpoJob } from "./job";
 import type { Bench } from "./main";
-import { parseDpoOptions, type BenchPrecision, type DpoOptions, type PeerName } from "./options";
+import { parsePairOptions, type PairOptions } from "./options";
 import { report, type Cell } from "./report";
 import { readRows, wholeBatches } from "./rows";
-import { busyMessage, ourSide, peerPython, peerSide, progress } from "./running";
-
-/** Timed steps of each side: so many in all, and at least so many in each cell of the table. */
-const TIMED_STEPS = { all: 20, cell: 6 };
-
-/** Untimed steps of a peer: it compiles nothing, but fills its caches and reaches its peak. */
-const PEER_WARM_UP = 2;
-
-/** The ways in which a peer reaches a precision on a CPU; the fastest one counts. */
-export const PEER_SETTINGS: Record<BenchPrecision, string[]> = {
-  float32: ["float32"],
-  bfloat16: ["bfloat16 autocast", "bfloat16 weights"],
-};
+import { busyMessage, peerPython } from "./running";
+import { inTurn, measureTrainers, PEER_WARM_UP, stepsOfEachCell, TIMED_STEPS } from "./trainers";
 
 const usage = `npm run bench -- dpo [options]
 DPO training steps of the packaged model: padding or packing, forward, backward, clipping, AdamW. Every side is a process of
@@ -47,12 +32,12 @@ The last line is JSON: ratio is our pairs per second by the peer's best, memory_
 export const dpo: Bench = {
   summary: "preference training: pairs per second and peak memory beside TRL's DPOTrainer or a plain PyTorch loop",
   usage,
-  run: async (args) => runDpo(parseDpoOptions(args)),
+  run: async (args) => runDpo(parsePairOptions("dpo", args)),
 };
 
-async function runDpo(options: DpoOptions): Promise<void> {
+async function runDpo(options: PairOptions): Promise<void> {
   const rows = await readRows(options.rows);
-  const timed = Math.max(TIMED_STEPS.cell, Math.ceil(TIMED_STEPS.all / (options.batches.length * options.precisions.length)));
+  const timed = stepsOfEachCell(options);
   const plans = options.batches.map((batch) => ({ batch, texts: wholeBatches(rows, batch, timed) }));
   const before = await othersNow();
   if (before > BUSY_ABOVE) throw busyMessage(before);
@@ -62,46 +47,14 @@ async function runDpo(options: DpoOptions): Promise<void> {
   const cells: Cell[] = [];
   for (const { batch, texts } of plans) {
     const tokenized = texts.map((part) => tokenizeRows(part, tokenizer, { maxPromptLength: null }));
+    const batches = tokenized.map((rows) => rows.map((row) => ({ prompt: row.prompt_input_ids, chosen: row.chosen_input_ids, rejected: row.rejected_input_ids })));
     for (const precision of options.precisions) {
-      const runs = await measure({ precision, timed, texts, tokenized }, options.peer, peer);
-      // Both sides enter the first timed round at the same batch.
-      const tokens = tokenized.map((_, i) => tokensOf(tokenized[(i + PEER_WARM_UP) % tokenized.length]!));
-      cells.push({ batch, precision, timed, tokens, runs });
+      const job = (setting: string): DpoJob => ({ setting, threads: availableParallelism(), learningRate: 1e-6, beta: 0.1, texts, model: peer?.model ?? "", batches });
+      const runs = await measureTrainers({ bench: "dpo", peer: options.peer, python: peer?.python ?? null, precision, batch, batches: texts.length, timed, job });
+      cells.push({ batch, precision, timed, tokens: inTurn(tokenized.map(tokensOf)), runs });
     }
   }
-  report({ peer: options.peer, rows: rows.length, cells });
+  report({ bench: "dpo", peer: options.peer, rows: rows.length, cells });
 }
 
 const tokensOf = (rows: readonly TokenizedRow[]): number => rows.reduce((sum, row) => sum + packedLength(row), 0);
-
-interface CellPlan {
-  precision: BenchPrecision;
-  timed: number;
-  texts: PreferenceRow[][];
-  tokenized: TokenizedRow[][];
-}
-
-/** Ours beside each of the peer's settings, one pair of processes at a time, so that memory is never short. */
-async function measure({ precision, timed, texts, tokenized }: CellPlan, peerName: PeerName, peer: { python: string; model: string } | null): Promise<Alternation[]> {
-  const folder = mkdtempSync(path.join(tmpdir(), "alignlab-bench-"));
-  const batches = tokenized.map((rows) => rows.map((row) => ({ prompt: row.prompt_input_ids, chosen: row.chosen_input_ids, rejected: row.rejected_input_ids })));
-  const jobFile = (setting: string): string => {
-    const job: DpoJob = { setting, threads: availableParallelism(), learningRate: 1e-6, beta: 0.1, texts, model: peer?.model ?? "", batches };
-    const file = path.join(folder, `${setting.replace(" ", "-")}.json`);
-    writeFileSync(file, JSON.stringify(job));
-    return file;
-  };
-  const runs: Alternation[] = [];
-  try {
-    for (const setting of peer ? PEER_SETTINGS[precision] : [null]) {
-      const sides = [ourSide("dpo", precision, jobFile(precision))];
-      if (peer && setting) sides.push(peerSide(peerName, `dpo_${peerName}`, setting, peer.python, jobFile(setting), folder));
-      runs.push(await alternate(sides, [texts.length + PEER_WARM_UP, PEER_WARM_UP], timed, progress(`batch ${texts[0]!.length}, ${precision}`)));
-    }
-  } catch (error) {
-    throw error instanceof DisturbedError ? busyMessage(error.others) : error;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-  return runs;
-}

@@ -2,6 +2,8 @@ import { dpo } from "./dpo";
 import { BenchFailure } from "./failure";
 import { generate } from "./generate";
 import { memory } from "./memory";
+import { reward } from "./reward";
+import { sftLora } from "./sftLora";
 import { step } from "./step";
 
 /** A bench: what it is called, what it says of itself, and what runs it. */
@@ -11,7 +13,7 @@ export interface Bench {
   run(args: string[]): Promise<void>;
 }
 
-const benches: Record<string, Bench> = { dpo, step, memory, generate };
+const benches: Record<string, Bench> = { dpo, reward, "sft-lora": sftLora, step, memory, generate };
 
 const usage = `npm run bench -- NAME [options]
 Measures this library beside its peers in one run, and ends with one JSON line.

@@ -8,7 +8,6 @@ import { table } from "../src/log/table";
 import { tokenizeRows } from "../src/tokens/preference";
 import { Tokenizer } from "../src/tokens/tokenizer";
 import { peerCheckpoint } from "./checkpoint";
-import { PEER_SETTINGS } from "./dpo";
 import { ourSide, peerPython, peerSide } from "./running";
 import { misuse } from "./failure";
 import type { DpoJob } from "./job";
@@ -17,6 +16,7 @@ import { rowsOfLength } from "./memoryRows";
 import { oneOf, PRECISIONS, type BenchPrecision } from "./options";
 import { readRows } from "./rows";
 import type { Side } from "./side";
+import { PEER_SETTINGS } from "./trainers";
 
 /** Steps of each process: the second is the first with the optimiser's moments in use, the third is as every later one. */
 const STEPS = 3;

@@ -7,7 +7,8 @@ export type BenchPrecision = (typeof PRECISIONS)[number];
 export const PEERS = ["trl", "torch", "none"] as const;
 export type PeerName = (typeof PEERS)[number];
 
-export interface DpoOptions {
+/** Options of a bench that trains on pairs. */
+export interface PairOptions {
   /** A row file, or undefined for the packaged rows. */
   rows: string | undefined;
   /** Pairs in a batch. */
@@ -16,22 +17,26 @@ export interface DpoOptions {
   peer: PeerName;
 }
 
-/** Reads the options of `bench dpo`. @throws BenchFailure naming the option and what it may be */
-export function parseDpoOptions(args: string[]): DpoOptions {
-  const values = parse(args);
+/**
+ * Reads the options of a bench that trains on pairs.
+ * @param batches those that are measured without `--batch` @param peers those that the bench has
+ * @throws BenchFailure naming the option and what it may be
+ */
+export function parsePairOptions(bench: string, args: string[], batches: readonly number[] = [4, 8], peers: readonly PeerName[] = PEERS): PairOptions {
+  const values = parse(bench, args);
   return {
     rows: values.rows,
-    batches: values.batch === undefined ? [4, 8] : [batchSize(values.batch)],
+    batches: values.batch === undefined ? [...batches] : [batchSize(values.batch)],
     precisions: values.precision === undefined ? [...PRECISIONS] : [oneOf("--precision", values.precision, PRECISIONS)],
-    peer: values.peer === undefined ? "trl" : oneOf("--peer", values.peer, PEERS),
+    peer: values.peer === undefined ? "trl" : oneOf("--peer", values.peer, peers),
   };
 }
 
-function parse(args: string[]): { rows?: string; batch?: string; precision?: string; peer?: string } {
+function parse(bench: string, args: string[]): { rows?: string; batch?: string; precision?: string; peer?: string } {
   try {
     return parseArgs({ args, options: { rows: { type: "string" }, batch: { type: "string" }, precision: { type: "string" }, peer: { type: "string" } } }).values;
   } catch (error) {
-    throw misuse(`${(error as Error).message} See npm run bench -- dpo --help.`);
+    throw misuse(`${(error as Error).message} See npm run bench -- ${bench} --help.`);
   }
 }
 

@@ -25,7 +25,7 @@ export function peerReady(paths = peerPaths()) {
 }
 
 /**
- * Makes the peers' environment where it is missing: PyTorch, transformers and TRL, pinned, with their sums.
+ * Makes the peers' environment where it is missing: PyTorch, transformers, PEFT and TRL, pinned, with their sums.
  * @param {(text: string) => void} onProgress
  * @returns {Promise<string>} the path of its Python
  */
@@ -34,7 +34,7 @@ export async function ensurePeer(onProgress = () => {}) {
   if (peerReady(paths)) return paths.python;
   const environment = toolEnvironment();
   const python = peerPython(environment);
-  onProgress(`The peers (PyTorch, transformers, TRL) are fetched once into ${path.basename(paths.venv)}: 2.6 GB to download, 4.6 GB on disk.`);
+  onProgress(`The peers (PyTorch, transformers, PEFT, TRL) are fetched once into ${path.basename(paths.venv)}: 2.6 GB to download, 4.6 GB on disk.`);
   const { signal, restore } = interruptible();
   try {
     await installPeer(paths, python, environment, signal);

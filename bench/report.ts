@@ -16,8 +16,12 @@ export interface Cell {
 }
 
 export interface Outcome {
+  /** Its command's name. */
+  bench: string;
   peer: PeerName;
   rows: number;
+  /** What a batch is made of. Default: pairs. */
+  unit?: "pairs" | "rows";
   cells: Cell[];
 }
 
@@ -36,14 +40,16 @@ export function report(outcome: Outcome, print: (line: string) => void = console
     });
     return { cell, pairs, comparison: compare(pairs) };
   });
-  for (const line of tableLines(results)) print(line);
+  for (const line of tableLines(results, unitOf(outcome))) print(line);
   print(machineLine(outcome));
   print(JSON.stringify(summary(outcome, results)));
 }
 
-const HEADINGS = ["batch", "side", "setting", "pairs/s", "tokens/s", "s/step", "± %", "CPU s", "peak GB", "loss", "ratio", "memory"];
+const unitOf = ({ unit = "pairs" }: Outcome): string => unit;
 
-function tableLines(results: readonly CellResult[]): string[] {
+const headings = (unit: string): string[] => ["batch", "side", "setting", `${unit}/s`, "tokens/s", "s/step", "± %", "CPU s", "peak GB", "loss", "ratio", "memory"];
+
+function tableLines(results: readonly CellResult[], unit: string): string[] {
   const line = (batch: number, figures: Figures, comparison: Comparison | null): string[] => [
     String(batch), figures.side, figures.setting, figures.pairsPerSecond.toFixed(2), figures.tokensPerSecond.toFixed(0), figures.medianSeconds.toFixed(3),
     (figures.spread * 100).toFixed(1), figures.cpuSecondsPerStep.toFixed(2), (figures.peakBytes / 1e9).toFixed(2), figures.loss.toFixed(4),
@@ -51,10 +57,11 @@ function tableLines(results: readonly CellResult[]): string[] {
   ];
   const rows = results.flatMap(({ cell, pairs }) => pairs.flatMap((pair) =>
     [line(cell.batch, pair.ours, compare([pair])), ...(pair.peer ? [line(cell.batch, pair.peer, null)] : [])]));
-  const widths = HEADINGS.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]!.length)));
+  const names = headings(unit);
+  const widths = names.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]!.length)));
   const isText = (column: number): boolean => column === 1 || column === 2;
   const format = (row: string[]): string => row.map((text, i) => (isText(i) ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join("  ").trimEnd();
-  return [format(HEADINGS), ...rows.map(format)];
+  return [format(names), ...rows.map(format)];
 }
 
 const othersOf = (cells: readonly Cell[]): number => Math.max(...cells.flatMap(({ runs }) => runs.map((run) => run.others)));
@@ -70,8 +77,8 @@ function machineLine({ cells }: Outcome): string {
 
 const rounded = (value: number): number => Number(value.toPrecision(5));
 
-const plain = (figures: Figures): object => ({
-  side: figures.side, setting: figures.setting, pairs_per_second: rounded(figures.pairsPerSecond), tokens_per_second: rounded(figures.tokensPerSecond),
+const plain = (figures: Figures, unit: string): object => ({
+  side: figures.side, setting: figures.setting, [`${unit}_per_second`]: rounded(figures.pairsPerSecond), tokens_per_second: rounded(figures.tokensPerSecond),
   median_seconds: rounded(figures.medianSeconds), spread: rounded(figures.spread), cpu_seconds: rounded(figures.cpuSecondsPerStep), peak_bytes: figures.peakBytes, loss: rounded(figures.loss),
 });
 
@@ -82,10 +89,10 @@ export function summary(outcome: Outcome, results: readonly CellResult[]): objec
   });
   const last = results.at(-1)!;
   return {
-    bench: "dpo", peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
+    bench: outcome.bench, peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
     busy: false, others: rounded(othersOf(outcome.cells)), versions: Object.assign({}, ...last.cell.runs.flatMap(({ ready }) => ready.map(({ versions }) => versions))),
     cells: results.map(({ cell, pairs, comparison }) => ({
-      batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.timed, batches: cell.tokens.length, disturbed: disturbedOf([cell]), ours: plain(bestPair(pairs).ours), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer)] : [])),
+      batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.timed, batches: cell.tokens.length, disturbed: disturbedOf([cell]), ours: plain(bestPair(pairs).ours, unitOf(outcome)), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer, unitOf(outcome))] : [])),
     })),
   };
 }

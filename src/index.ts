@@ -28,17 +28,28 @@ export { applyChatTemplate, tokenizeRow, tokenizeRows, type TokenizeOptions, typ
 export { Tokenizer, type Message } from "./tokens/tokenizer";
 
 export { packPairs, type PackedPairs } from "./tokens/packing";
+export { packSequences, type PackedSequences } from "./tokens/packSequences";
+export { tokenizeSFTRow, tokenizeSFTRows, type LabelledRow, type SFTRow, type SFTTokenizeOptions } from "./tokens/sft";
+export { tokenizeRewardRows, type RewardRow, type ScoredRow } from "./tokens/rewardRows";
 
+export { LlamaForSequenceClassification } from "./model/classification";
+export type { FreshHead } from "./model/classifierHead";
 export { parseLlamaConfig, UnsupportedModelError, type LlamaConfig } from "./model/config";
 export { LlamaForCausalLM } from "./model/llama";
-export { loadModel, saveModel, type LoadedModel, type SaveOptions } from "./model/load";
+export { addLora, LORA_DEFAULTS, LORA_TARGETS, Lora, type LoraConfig, type LoraTarget } from "./model/lora";
+export { loadAdapter, saveAdapter, type SaveAdapterOptions } from "./model/loraFiles";
+export { loadModel, saveModel, type LoadedModel, type ModelParts, type SaveOptions } from "./model/load";
+export { loadSequenceClassifier, type LoadedClassifier } from "./model/loadClassifier";
 
+export { reliability, type Reliability, type ReliabilityBin } from "./loss/calibration";
 export { dpoLoss } from "./loss/dpo";
 export { getLogProb, tokenLogps } from "./loss/logps";
 export { supportedDivergences, type DivergenceType } from "./loss/divergence";
 export type { PairLogps } from "./loss/pair";
 export { lossNeedsLengths, pairLosses, preferenceLoss, supportedLosses, type LossType, type PreferenceLossOptions } from "./loss/preference";
+export { rewardLoss, rewardLosses, rewardModelMetrics, type PairRewards, type RewardLossOptions, type RewardModelMetrics } from "./loss/reward";
 export { rewardMetrics, type RewardMetrics } from "./loss/rewards";
+export { sftLoss } from "./loss/sft";
 
 export { generate, type FinishReason, type Generated } from "./generate/generate";
 export type { GenerateOptions, GenerationStep } from "./generate/options";
@@ -55,6 +66,8 @@ export { MemoryError, type MemoryAdvice } from "./step/memoryAdvice";
 export { planMemory, type MemoryArguments, type MemoryParts, type MemoryPlan, type MemoryPlanOptions } from "./step/memoryPlan";
 export type { StepShapes } from "./step/memoryCounts";
 export { AdamW, AdamW8bit, SGD, clipFactor, globalNorm, type AdamWOptions, type AdamW8bitOptions, type Optimizer, type OptimizerName, type ParameterGroup, type SGDOptions } from "./step/optimizer";
+export { REWARD_DEFAULTS, RewardTrainer, type HeldOutRewards, type RewardConfig, type RewardTrainerOptions } from "./step/rewardTrainer";
+export { SFT_DEFAULTS, SFTTrainer, type SFTConfig, type SFTTrainerOptions } from "./step/sftTrainer";
 export { scheduleFactor, type SchedulerType } from "./step/schedule";
 export { TrainingDivergedError, type TrainOutput } from "./step/trainer";
 

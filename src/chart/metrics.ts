@@ -18,7 +18,13 @@ const METRICS: Record<string, Metric> = {
   learning_rate: { title: "learning rate" },
   grad_norm: { title: "gradient norm" },
   entropy: { title: "entropy", unit: "nats" },
+  mean_token_accuracy: { title: "token accuracy", unit: "share of tokens", range: [0, 1.03] },
+  num_tokens: { title: "tokens seen" },
   kl: { title: "KL to the reference", unit: "nats" },
+  margin: { title: "reward margin", unit: "nats" },
+  mean_reward: { title: "mean reward", unit: "nats" },
+  min_reward: { title: "least reward", unit: "nats" },
+  max_reward: { title: "greatest reward", unit: "nats" },
   accuracy: { title: "accuracy", unit: "share of rows", range: [0, 1.03] },
 };
 

@@ -4,7 +4,7 @@ import { fuse } from "../engine/fuse";
 import type { LlamaConfig } from "../model/config";
 import { attend, gated, residual, rmsNorm, rotary, type RotaryTable } from "../model/ops";
 import { writePlace, type LayerCache } from "./layerCache";
-import { joined, products, type LayerProjections, type Projected, type Projections } from "./projections";
+import { joined, products, tensorsOf, withTensors, type LayerProjections, type Projected, type Projections } from "./projections";
 
 /** One token of every row between two layers. */
 export interface TokenState {
@@ -62,13 +62,6 @@ export function headLogits({ normed }: TokenState, { head, mostRowsInLoops, kind
   if (normed.shape[0] > mostRowsInLoops) return joined(products(head, normed));
   const [logits] = inLoops(`decode_head_${kind}`, [normed, ...tensorsOf(head)], (x, ...tensors) => [joined(products(withTensors(head, tensors), x as Tensor2D))]);
   return logits as Tensor2D;
-}
-
-const tensorsOf = (matrices: Projected): Tensor[] => matrices.flatMap(({ tensors }) => tensors);
-
-/** Matrices held by other tensors, which are taken from the list. */
-function withTensors(matrices: Projected, tensors: Tensor[]): Projected {
-  return matrices.map((matrix) => ({ ...matrix, tensors: tensors.splice(0, matrix.tensors.length) }));
 }
 
 /** What a layer's part takes, in order. */

@@ -1,6 +1,7 @@
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { LlamaForCausalLM, LlamaLayer } from "../model/llama";
+import { withUpdate, type LowRank } from "../model/lowRank";
 import { linear } from "../model/ops";
 
 /** A matrix [width, in] of a model, however its values are held. */
@@ -46,11 +47,30 @@ export function joined(products: readonly Tensor2D[]): Tensor2D {
   return (products.length === 1 ? products[0]! : tf.concat([...products], 1)) as Tensor2D;
 }
 
+export const tensorsOf = (matrices: Projected): Tensor[] => matrices.flatMap(({ tensors }) => tensors);
+
+/** Matrices held by other tensors, which are taken from the list. */
+export function withTensors(matrices: Projected, tensors: Tensor[]): Projected {
+  return matrices.map((matrix) => ({ ...matrix, tensors: tensors.splice(0, matrix.tensors.length) }));
+}
+
+/** Matrices and the low-rank update of them all as one. */
+export function withAdapter(matrices: Projected, update: LowRank | undefined): Projected {
+  if (!update) return matrices;
+  const product = (x: Tensor2D, tensors: readonly Tensor[]): Tensor2D => {
+    const held = [...tensors];
+    const [a, b, scale] = held.splice(-3) as unknown as [LowRank["a"], LowRank["b"], LowRank["scale"]];
+    return withUpdate(joined(products(withTensors(matrices, held), x)), x, { ...update, a, b, scale });
+  };
+  return [{ width: update.b.shape[0]!, tensors: [...tensorsOf(matrices), update.a, update.b, update.scale], product }];
+}
+
 /** The model's own weights, as they stand. */
 export function ownProjections(model: LlamaForCausalLM): Projections {
-  const own = (weight: Tensor2D): Projection => ({ width: weight.shape[0], tensors: [weight], product: (x, [w]) => linear(x, w as Tensor2D) });
-  const layer = ({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down }: LlamaLayer): LayerProjections => ({
-    inputNorm, postAttentionNorm, qkv: [own(q), own(k), own(v)], o: [own(o)], gate: [own(gate)], up: [own(up)], down: [own(down)],
+  const own = (weight: Tensor2D, update?: LowRank): Projected => withAdapter([{ width: weight.shape[0], tensors: [weight], product: (x, [w]) => linear(x, w as Tensor2D) }], update);
+  const layer = ({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down, adapters = {} }: LlamaLayer): LayerProjections => ({
+    inputNorm, postAttentionNorm, qkv: [own(q, adapters.q), own(k, adapters.k), own(v, adapters.v)].flat(), o: own(o, adapters.o),
+    gate: own(gate, adapters.gate), up: own(up, adapters.up), down: own(down, adapters.down),
   });
-  return { layers: model.layers.map(layer), head: [own(model.head)], kind: "float32", mostRowsInLoops: 1 };
+  return { layers: model.layers.map(layer), head: own(model.head), kind: "float32", mostRowsInLoops: 1 };
 }

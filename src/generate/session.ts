@@ -3,7 +3,7 @@ import { tf } from "../engine/backend";
 import { BUCKETED } from "../engine/buckets";
 import { jit } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
-import type { LlamaForCausalLM } from "../model/llama";
+import type { Adapter, LlamaForCausalLM } from "../model/llama";
 import { BeamDevice } from "./beamDevice";
 import { KeyValueCache } from "./cache";
 import { TokenChooser } from "./chooser";
@@ -30,15 +30,22 @@ export class GenerationSession {
   private precisions: PrecisionRow[] | null = null;
   private last: Promise<unknown> = Promise.resolve();
 
+  /** The adapter that the compiled functions know. */
+  private readonly adapter: Adapter | null;
+
   private constructor(readonly model: LlamaForCausalLM) {
+    this.adapter = model.adapter;
     this.chooser = new TokenChooser(model.config.vocabSize);
     this.beams = new BeamDevice(model.config.vocabSize);
     this.own = ownProjections(model);
   }
 
   static of(model: LlamaForCausalLM): GenerationSession {
-    let session = sessions.get(model);
-    if (!session) sessions.set(model, (session = new GenerationSession(model)));
+    const known = sessions.get(model);
+    if (known?.adapter === model.adapter) return known;
+    void known?.exclusive(async () => known.dispose());
+    const session = new GenerationSession(model);
+    sessions.set(model, session);
     return session;
   }
 
@@ -119,7 +126,7 @@ export class GenerationSession {
     this.beams.dispose();
     this.gather.dispose();
     this.caches.clear();
-    sessions.delete(this.model);
+    if (sessions.get(this.model) === this) sessions.delete(this.model);
   }
 }
 

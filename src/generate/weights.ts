@@ -3,7 +3,7 @@ import { binding, tf, toResource, type, updateVariables } from "../engine/backen
 import { jit, type JitFunction } from "../engine/jit";
 import { BFLOAT16_PER_INT, INT8_PER_INT, bfloat16Product, columnProduct, columnShape, decodedProduct, toBfloat16, toColumns, type CodesPerInt } from "../engine/narrow";
 import type { LlamaForCausalLM } from "../model/llama";
-import type { LayerProjections, Projected, Projection, Projections } from "./projections";
+import { withAdapter, type LayerProjections, type Projected, type Projection, type Projections } from "./projections";
 
 /**
  * How weights are held while single tokens are computed, which is a matter of how many bytes are read: `float32`, as they
@@ -49,8 +49,10 @@ export class NarrowWeights implements Projections {
     checkWhole(kind, unit, model.head);
     this.mostRowsInLoops = columns ? MOST_ROWS_IN_LOOPS : 0;
     const hold = (pieces: number, ...sources: Tensor2D[]): Projected => (columns ? [this.inColumns(sources)] : this.inRows(sources, pieces));
-    this.layers = model.layers.map(({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down }) => ({
-      inputNorm, postAttentionNorm, qkv: hold(PIECES, q, k, v), o: hold(PIECES, o), gate: hold(1, gate), up: hold(1, up), down: hold(PIECES, down),
+    this.layers = model.layers.map(({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down, adapters = {} }) => ({
+      inputNorm, postAttentionNorm,
+      qkv: adapters.q || adapters.k || adapters.v ? ([[q, adapters.q], [k, adapters.k], [v, adapters.v]] as const).flatMap(([matrix, update]) => withAdapter(hold(1, matrix), update)) : hold(PIECES, q, k, v),
+      o: withAdapter(hold(PIECES, o), adapters.o), gate: withAdapter(hold(1, gate), adapters.gate), up: withAdapter(hold(1, up), adapters.up), down: withAdapter(hold(PIECES, down), adapters.down),
     }));
     this.head = hold(PIECES, model.head);
     this.fillAll = jit(() => this.matrices.forEach((matrix) => matrix.fill()), { name: `${kind}_weights` });

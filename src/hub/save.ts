@@ -8,7 +8,8 @@ export type SavedDtype = "float32" | "bfloat16" | "float16";
 
 export interface ModelToSave {
   config: HfConfig;
-  generationConfig: Record<string, unknown>;
+  /** Left out for a model that generates nothing. */
+  generationConfig?: Record<string, unknown>;
   /** Under Hugging Face's names. A tied `lm_head.weight` may be among them; it is left out. */
   tensors: readonly TensorToWrite[];
   /** How the weights are stored. Default float32. */
@@ -25,7 +26,7 @@ const dtypes = { float32: "F32", bfloat16: "BF16", float16: "F16" } as const;
 const MODEL_FILE = /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json$|^(README\.md|merges\.txt|chat_template\.jinja)$|\.safetensors$|\.safetensors\.index\.json$/;
 
 /**
- * Saves a model as a Hugging Face folder that Python's transformers loads: config.json, generation_config.json, model.safetensors,
+ * Saves a model as a Hugging Face folder that Python's transformers loads: config.json, generation_config.json (of a model that generates), model.safetensors,
  * tokenizer.json, tokenizer_config.json, README.md. All of it is written to a folder beside and then renamed.
  * @param dir a path that is free, an empty folder, or a model folder, whose model is replaced while its other files stay
  * @throws when `dir` is anything else
@@ -55,7 +56,7 @@ async function writeModel(dir: string, { config, generationConfig, tensors, dtyp
   const saved = { architectures: ["LlamaForCausalLM"], ...config, dtype, torch_dtype: dtype };
   const weights = config.tie_word_embeddings ? tensors.filter(({ name }) => name !== "lm_head.weight") : tensors;
   await writeJson(path.join(dir, "config.json"), saved);
-  await writeJson(path.join(dir, "generation_config.json"), generationConfig);
+  if (generationConfig) await writeJson(path.join(dir, "generation_config.json"), generationConfig);
   await writeSafetensors(path.join(dir, "model.safetensors"), weights.map((tensor) => ({ ...tensor, dtype: dtypes[dtype] })));
   await tokenizer.save(dir);
   await writeFile(path.join(dir, "README.md"), card);

@@ -1,6 +1,7 @@
-import type { Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { rawOp, sequence, tf, type } from "../engine/backend";
-import { withGradient } from "../model/ops";
+import { fuse } from "../engine/fuse";
+import { isFrozen, withGradient } from "../model/ops";
 
 /**
  * Log-probability of each sequence: Σ_t mask[t] · log p(labels[t] | labels[<t]), the sum in Rafailov et al. 2023, §4.
@@ -23,7 +24,7 @@ export function getLogProb(logits: Tensor3D, labels: Tensor2D, mask: Tensor2D): 
 }
 
 /** log softmax(logits)[target] row by row. @param logits [n, vocabulary] @param targets int32 [n] @returns [n] */
-function crossEntropyLogps(logits: Tensor2D, targets: Tensor1D): Tensor1D {
+export function crossEntropyLogps(logits: Tensor2D, targets: Tensor1D): Tensor1D {
   const vocabulary = logits.shape[1];
   return withGradient(
     [logits],
@@ -40,13 +41,14 @@ function crossEntropyLogps(logits: Tensor2D, targets: Tensor1D): Tensor1D {
  * Log-probabilities of the targets and the whole softmax. log Σ exp(z) comes from the softmax itself, as
  * max z − log max p: the largest p is at least 1/vocabulary, so that nothing underflows.
  */
-function pickLogps(logits: Tensor2D, targets: Tensor1D): { logps: Tensor1D; p: Tensor2D } {
+function pickLogps(logits: Tensor2D, targets: Tensor1D): Picked {
   const [rows, vocabulary] = logits.shape;
   const p = rawOp("Softmax", [logits], { T: type("float32") }) as Tensor2D;
-  const logSum = tf.sub(tf.max(logits, 1), tf.log(tf.max(p, 1)));
+  const most = tf.max(logits, 1) as Tensor1D;
+  const logSum = tf.sub(most, tf.log(tf.max(p, 1)));
   const places = tf.add(tf.range(0, rows * vocabulary, vocabulary, "int32"), targets) as Tensor1D;
   const picked = tf.gather(tf.reshape(logits, [-1]), places);
-  return { logps: tf.sub(picked, logSum) as Tensor1D, p };
+  return { logits, p, logps: tf.sub(picked, logSum) as Tensor1D, picked: picked as Tensor1D, most };
 }
 
 /** Rows of the head's product that are computed at once: bounds the largest logits tensor at 512 × vocabulary. */
@@ -59,35 +61,94 @@ export const CHUNK_ROWS = 512;
  * @param targets int32 [n] @returns [n], in nats
  */
 export function tokenLogps(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D): Tensor1D {
-  const [rows, width] = hidden.shape;
+  return tf.reshape(headScores(hidden, head, targets, ({ logps }) => [logps]), [-1]) as Tensor1D;
+}
+
+/** What predictions are worth; a gradient goes through the log-probabilities alone. */
+export interface TokenScores {
+  /** log p(target), [n], in nats */
+  logps: Tensor1D;
+  /** −Σ p·log p over the vocabulary, [n], in nats */
+  entropies: Tensor1D;
+  /** 1 where no token is likelier than the target, else 0, [n] */
+  isLikeliest: Tensor1D;
+}
+
+/** `tokenLogps` with the entropy of each prediction, and whether it is right. */
+export function tokenScores(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D): TokenScores {
+  const scores = headScores(hidden, head, targets, ({ logps, p, logits, most, picked }) => [logps, entropy(p, logits, most), tf.cast(tf.greaterEqual(picked, most), "float32") as Tensor1D]);
+  const [logps, entropies, isLikeliest] = tf.unstack(scores) as Tensor1D[];
+  return { logps: logps!, entropies: entropies!, isLikeliest: isLikeliest! };
+}
+
+/** log Σ exp(z) − Σ p·z, each z less the greatest so that nothing is lost to cancellation. @returns [n] */
+function entropy(p: Tensor2D, logits: Tensor2D, most: Tensor1D): Tensor1D {
+  const [terms] = fuse("entropy_terms", [p, logits, tf.reshape(most, [-1, 1])], (p, logits, most) => [tf.mul(p!, tf.sub(logits!, most!))]);
+  return tf.neg(tf.add(tf.log(tf.max(p, 1)), tf.sum(terms!, 1))) as Tensor1D;
+}
+
+interface Picked {
+  logits: Tensor2D;
+  p: Tensor2D;
+  logps: Tensor1D;
+  /** The targets' logits, and the greatest of each row. */
+  picked: Tensor1D;
+  most: Tensor1D;
+}
+
+type Measure = (picked: Picked) => Tensor1D[];
+
+/** @param measure what of each chunk is returned, [rows] each; the first are the log-probabilities @returns [measures, n] */
+function headScores(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure: Measure): Tensor2D {
+  return isFrozen(head) ? scoresOfFrozenHead(hidden, head, targets, measure) : scoresOfHead(hidden, head, targets, measure);
+}
+
+/** Rows of `x` in parts of like size, at most CHUNK_ROWS each. */
+function partsOf(x: Tensor2D): Tensor2D[] {
+  const [rows, width] = x.shape;
   const count = Math.max(1, Math.ceil(rows / CHUNK_ROWS));
-  const bounds = Array.from({ length: count + 1 }, (_, i) => Math.floor((i * rows) / count));
-  const part = (x: Tensor2D, i: number): Tensor2D => tf.slice(x, [bounds[i]!, 0], [bounds[i + 1]! - bounds[i]!, width]);
+  const bound = (i: number): number => Math.floor((i * rows) / count);
+  return Array.from({ length: count }, (_, i) => tf.slice(x, [bound(i), 0], [bound(i + 1) - bound(i), width]));
+}
+
+/** Every chunk's scores, one chunk after the other. @param keep what takes the chunk's softmax */
+function scoresInChunks(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure: Measure, keep: (p: Tensor2D) => void): Tensor2D {
+  const chunks: Tensor2D[] = [];
+  let done = 0;
+  for (const part of partsOf(hidden)) {
+    const [rows] = part.shape;
+    const logits = tf.matMul(sequence(part, chunks.at(-1)), head, false, true) as Tensor2D;
+    const picked = pickLogps(logits, tf.slice(targets, [done], [rows]));
+    chunks.push(tf.stack(measure(picked)) as Tensor2D);
+    keep(picked.p);
+    done += rows;
+  }
+  return tf.concat(chunks, 1);
+}
+
+/** The gradient of the log-probabilities as a column, [n, 1]. @param dy of all scores */
+const logpsGradient = (dy: Tensor): Tensor => tf.reshape(tf.slice(dy as Tensor2D, [0, 0], [1, dy.shape[1]!]), [-1, 1]);
+
+function scoresOfHead(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure: Measure): Tensor2D {
   return withGradient(
     [hidden, head],
     (save) => {
-      const chunks: Tensor1D[] = [];
       const softmaxes: Tensor2D[] = [];
-      for (let i = 0; i < count; i++) {
-        const logits = tf.matMul(sequence(part(hidden, i), chunks[i - 1]), head, false, true) as Tensor2D;
-        const { logps, p } = pickLogps(logits, tf.slice(targets, [bounds[i]!], [bounds[i + 1]! - bounds[i]!]));
-        chunks.push(logps);
-        softmaxes.push(p);
-      }
+      const scores = scoresInChunks(hidden, head, targets, measure, (p) => softmaxes.push(p));
       save([hidden, head, targets, ...softmaxes]);
-      return tf.concat(chunks);
+      return scores;
     },
     (dy, [savedHidden, savedHead, savedTargets, ...softmaxes]) => {
       // d logp = (onehot − p) · dy: the onehot part moves single rows, and dy goes on the narrow factor of the product.
-      const weight = tf.reshape(dy, [-1, 1]);
+      const weight = logpsGradient(dy);
       const weighted = tf.mul(savedHidden!, weight) as Tensor2D;
-      const negated = tf.neg(weighted) as Tensor2D;
+      const negated = partsOf(tf.neg(weighted) as Tensor2D);
       const means: Tensor2D[] = [];
       let towardsAll: Tensor2D | undefined;
       softmaxes.forEach((p, i) => {
         const ordered = sequence(p as Tensor2D, towardsAll);
         means.push(tf.matMul(ordered, savedHead as Tensor2D) as Tensor2D);
-        const share = tf.matMul(ordered, part(negated, i), true, false) as Tensor2D;
+        const share = tf.matMul(ordered, negated[i]!, true, false) as Tensor2D;
         towardsAll = towardsAll ? (tf.add(towardsAll, share) as Tensor2D) : share;
       });
       const dHidden = tf.mul(tf.sub(tf.gather(savedHead!, savedTargets as Tensor1D), tf.concat(means)), weight);
@@ -95,5 +156,19 @@ export function tokenLogps(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D):
       const dHead = rawOp("TensorScatterAdd", [towardsAll!, places, weighted], { T: type("float32"), Tindices: type("int32") });
       return [dHidden, dHead];
     },
-  ) as Tensor1D;
+  ) as Tensor2D;
+}
+
+/** Of a head that gets no gradient: whereto each hidden state moves is known at once, and no softmax is kept. */
+function scoresOfFrozenHead(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure: Measure): Tensor2D {
+  return withGradient(
+    [hidden],
+    (save) => {
+      const means: Tensor2D[] = [];
+      const scores = scoresInChunks(hidden, head, targets, measure, (p) => means.push(tf.matMul(p, head)));
+      save([tf.sub(tf.gather(head, targets), tf.concat(means))]);
+      return scores;
+    },
+    (dy, [towards]) => tf.mul(towards!, logpsGradient(dy)),
+  ) as Tensor2D;
 }

@@ -1,16 +1,13 @@
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { rawOp, tf, type } from "../engine/backend";
-import { treeBias, type TreeRows } from "../model/attention";
-import type { LlamaForCausalLM } from "../model/llama";
-import { embedding, withGradient } from "../model/ops";
+import type { LlamaForCausalLM, LlamaModel } from "../model/llama";
+import { withGradient } from "../model/ops";
 import type { PackedPairs } from "../tokens/packing";
 import { tokenLogps } from "./logps";
+import { statesAt, toTreeTensors, type TreeTensors } from "./tree";
 
 /** A packed batch on the device: int32, but for the weights. */
-export interface PairTensors extends TreeRows {
-  /** [1, length] */
-  inputIds: Tensor2D;
-  positions: Tensor2D;
+export interface PairTensors extends TreeTensors {
   /** [predictions] */
   sources: Tensor1D;
   targets: Tensor1D;
@@ -22,14 +19,8 @@ export interface PairTensors extends TreeRows {
 const ORDER = ["inputIds", "positions", "queries", "places", "keys", "lasts", "sources", "targets", "owners", "weights"] as const satisfies readonly (keyof PairTensors)[];
 
 export function toPairTensors(packed: PackedPairs): PairTensors {
-  const sequence = (values: Int32Array): Tensor2D => tf.tensor2d(values, [1, packed.length], "int32");
-  const grid = (values: Int32Array): Tensor2D => tf.tensor2d(values, [packed.rows, values.length / packed.rows], "int32");
   const list = (values: Int32Array): Tensor1D => tf.tensor1d(values, "int32");
-  return {
-    inputIds: sequence(packed.inputIds), positions: sequence(packed.positions),
-    queries: grid(packed.queries), places: list(packed.places), keys: grid(packed.keys), lasts: grid(packed.lasts),
-    sources: list(packed.sources), targets: list(packed.targets), owners: list(packed.owners), weights: tf.tensor1d(packed.weights),
-  };
+  return { ...toTreeTensors(packed), sources: list(packed.sources), targets: list(packed.targets), owners: list(packed.owners), weights: tf.tensor1d(packed.weights) };
 }
 
 export const pairTensorList = (tensors: PairTensors): Tensor[] => ORDER.map((name) => tensors[name]);
@@ -51,11 +42,7 @@ export function sumByOwner(values: Tensor1D, owners: Tensor1D, count: number): T
 }
 
 /** Hidden states, after the final norm, at the predicting positions of a packed batch: [predictions, hidden]. */
-export function predictingStates(model: LlamaForCausalLM, pairs: PairTensors): Tensor2D {
-  const { inputIds, positions, sources } = pairs;
-  const states = model.hiddenStates({ inputIds, positions, attention: { bias: treeBias(pairs), rows: pairs } });
-  return embedding(tf.reshape(states, [-1, model.config.hiddenSize]) as Tensor2D, sources) as Tensor2D;
-}
+export const predictingStates = (model: LlamaModel, pairs: PairTensors): Tensor2D => statesAt(model, pairs, pairs.sources);
 
 /**
  * Log-probabilities of the answers of a packed batch, the head applied to predicting positions only.

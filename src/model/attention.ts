@@ -1,7 +1,8 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { LlamaConfig } from "./config";
-import { attend, embedding, linear, rearrange, rotary, type RotaryTable } from "./ops";
+import type { LayerAdapters, Projection } from "./lowRank";
+import { attend, embedding, rearrange, rotary, type RotaryTable } from "./ops";
 
 /** Added to the score of a key that a query must not see. Finite: a row that sees nothing stays free of NaN. */
 export const MASKED = -1e9;
@@ -12,7 +13,12 @@ export interface AttentionWeights {
   k: Tensor2D;
   v: Tensor2D;
   o: Tensor2D;
+  /** Low-rank updates of these and of the feed-forward matrices. */
+  adapters?: LayerAdapters | undefined;
 }
+
+/** x·Wᵀ for one of a layer's matrices W, with its low-rank update where it has one. @param x [..., in] @returns [..., out] */
+export type Project = <T extends Tensor>(x: T, name: Projection) => T;
 
 const biasFrom = (visible: Tensor, shape: [number, number, number]): Tensor4D => {
   const [rows, queries, keys] = shape;
@@ -78,7 +84,7 @@ export interface AttentionLayout {
  * One layer's attention, projections included; the scores are q·kᵀ/√headDim + bias.
  * @param x [batch, length, hidden] @returns [batch, length, hidden]
  */
-export function selfAttention(x: Tensor3D, weights: AttentionWeights, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig): Tensor3D {
+export function selfAttention(x: Tensor3D, project: Project, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig): Tensor3D {
   const [batch, length] = x.shape;
   const [rowCount, , queries, keys] = bias.shape;
   const { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
@@ -87,11 +93,11 @@ export function selfAttention(x: Tensor3D, weights: AttentionWeights, table: Rot
   const forQueries = (y: Tensor): Tensor => (rows ? rearrange(flat(y), tf.reshape(rows.queries, [-1]), rows.places) : y);
   const forKeys = (y: Tensor): Tensor => (rows ? embedding(flat(y), tf.reshape(rows.keys, [-1])) : y);
   const headsFirst = (y: Tensor, width: number, n: number): Tensor4D => tf.transpose(tf.reshape(y, [rowCount, width, n, headDim]), [0, 2, 1, 3]) as Tensor4D;
-  const q = rotary(split(linear(x, weights.q), heads), table, 1 / Math.sqrt(headDim));
-  const k = rotary(split(linear(x, weights.k), keyHeads), table);
-  const v = linear(x, weights.v);
+  const q = rotary(split(project(x, "q"), heads), table, 1 / Math.sqrt(headDim));
+  const k = rotary(split(project(x, "k"), keyHeads), table);
+  const v = project(x, "v");
   const mixed = attend(headsFirst(forQueries(q), queries, heads), headsFirst(forKeys(k), keys, keyHeads), headsFirst(forKeys(v), keys, keyHeads), bias);
   const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rowCount * queries, heads * headDim]) as Tensor2D;
   const back = rows ? rearrange(joined, rows.places, tf.reshape(rows.queries, [-1])) : joined;
-  return linear(tf.reshape(back, [batch, length, heads * headDim]) as Tensor3D, weights.o);
+  return project(tf.reshape(back, [batch, length, heads * headDim]) as Tensor3D, "o");
 }

@@ -1,10 +1,11 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../engine/backend";
-import { attentionBias, rotaryTable, selfAttention, type AttentionLayout, type AttentionWeights, type TreeRows } from "./attention";
+import { attentionBias, rotaryTable, selfAttention, type AttentionLayout, type AttentionWeights, type Project, type TreeRows } from "./attention";
 import { checkpointed } from "./checkpointing";
 import type { HfConfig } from "../hub/config";
 import { UnsupportedModelError, parseLlamaConfig, type LlamaConfig } from "./config";
-import { embedding, linear, residual, rmsNorm, swiGlu, type RotaryTable } from "./ops";
+import { adaptedLinear, adaptedSwiGlu, type LayerAdapters } from "./lowRank";
+import { embedding, isFrozen, linear, residual, rmsNorm, swiGlu, type RotaryTable } from "./ops";
 
 /** One transformer layer's weights, matrices [out, in]. */
 export interface LlamaLayer extends AttentionWeights {
@@ -15,26 +16,36 @@ export interface LlamaLayer extends AttentionWeights {
   down: Tensor2D;
 }
 
-const LAYER_NAMES: Record<keyof LlamaLayer, string> = {
+/** A layer's parameters, by what Hugging Face calls them within the layer. */
+export const LAYER_NAMES: Record<Exclude<keyof LlamaLayer, "adapters">, string> = {
   inputNorm: "input_layernorm", q: "self_attn.q_proj", k: "self_attn.k_proj", v: "self_attn.v_proj", o: "self_attn.o_proj",
   postAttentionNorm: "post_attention_layernorm", gate: "mlp.gate_proj", up: "mlp.up_proj", down: "mlp.down_proj",
 };
 
-/** Names, in Hugging Face's terms, and shapes of every parameter of a Llama model. */
-export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
+/** Names, in Hugging Face's terms, and shapes of the parameters of a Llama model without a head. */
+export function bodyShapes(config: LlamaConfig): Map<string, number[]> {
   const { hiddenSize: h, intermediateSize: m, headDim: d, numAttentionHeads: heads, numKeyValueHeads: keyHeads, vocabSize } = config;
-  const shapes: Record<keyof LlamaLayer, number[]> = {
+  const shapes: Record<keyof typeof LAYER_NAMES, number[]> = {
     inputNorm: [h], q: [heads * d, h], k: [keyHeads * d, h], v: [keyHeads * d, h], o: [h, heads * d],
     postAttentionNorm: [h], gate: [m, h], up: [m, h], down: [h, m],
   };
   const all = new Map<string, number[]>([["model.embed_tokens.weight", [vocabSize, h]]]);
   for (let layer = 0; layer < config.numHiddenLayers; layer++) {
-    for (const [key, name] of Object.entries(LAYER_NAMES)) all.set(`model.layers.${layer}.${name}.weight`, shapes[key as keyof LlamaLayer]);
+    for (const [key, name] of Object.entries(LAYER_NAMES)) all.set(`model.layers.${layer}.${name}.weight`, shapes[key as keyof typeof LAYER_NAMES]);
   }
   all.set("model.norm.weight", [h]);
-  if (!config.tieWordEmbeddings) all.set("lm_head.weight", [vocabSize, h]);
   return all;
 }
+
+/** Names and shapes of every parameter of a causal language model. */
+export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
+  const all = bodyShapes(config);
+  if (!config.tieWordEmbeddings) all.set("lm_head.weight", [config.vocabSize, config.hiddenSize]);
+  return all;
+}
+
+/** Reads one tensor's values: float32, row-major, under Hugging Face's name. */
+export type ReadTensor = (name: string, shape: number[]) => Promise<Float32Array> | Float32Array;
 
 /** Tokens, where each stands in its text, and how they attend. */
 export interface SequenceLayout {
@@ -42,29 +53,62 @@ export interface SequenceLayout {
   inputIds: Tensor2D;
   positions: Tensor2D;
   attention: AttentionLayout;
+  /** Of the dropout in adapters, int32 [2]; without it nothing is dropped. */
+  dropoutSeed?: Tensor1D | undefined;
+}
+
+/** Low-rank updates of a model's matrices, see `Lora`. */
+export interface Adapter {
+  /** A and B of each update, under PEFT's names. */
+  readonly parameters: ReadonlyMap<string, Variable>;
+  /** By layer. */
+  readonly layers: readonly LayerAdapters[];
+  /** What is added to a parameter's product now, [out, in]; null where nothing is. The caller disposes it. */
+  deltaOf(parameter: string): Tensor2D | null;
 }
 
 let modelCount = 0;
 
 /**
- * A Llama-family causal language model (SmolLM, SmolLM2): RoPE, grouped-query attention, RMSNorm, SwiGLU.
+ * Makes a model's parameters, one tensor after the other.
+ * @throws UnsupportedModelError when a tensor has another number of values than its shape; none is left behind
+ */
+export async function createParameters(shapes: ReadonlyMap<string, number[]>, read: ReadTensor): Promise<Map<string, Variable>> {
+  const prefix = `llama${modelCount++}`;
+  const parameters = new Map<string, Variable>();
+  try {
+    for (const [name, shape] of shapes) {
+      const values = await read(name, shape);
+      const expected = shape.reduce((product, size) => product * size, 1);
+      if (values.length !== expected) throw new UnsupportedModelError(`Tensor ${name} has ${values.length} values, the config's shape [${shape}] needs ${expected}.`);
+      const initial = tf.tensor(values, shape);
+      parameters.set(name, toResource(tf.variable(initial, true, `${prefix}/${name}`)));
+      initial.dispose();
+    }
+  } catch (error) {
+    for (const parameter of parameters.values()) parameter.dispose();
+    throw error;
+  }
+  return parameters;
+}
+
+/**
+ * The body that models of the Llama family (SmolLM, SmolLM2) share: RoPE, grouped-query attention, RMSNorm, SwiGLU.
  * Its parameters are tf.Variables in TensorFlow's memory; every method may be called inside `jit`.
  */
-export class LlamaForCausalLM {
+export abstract class LlamaModel {
   readonly config: LlamaConfig;
-  /** Trainable parameters under Hugging Face's names. */
+  /** Parameters under Hugging Face's names; those of an adapter are not among them. */
   readonly parameters: ReadonlyMap<string, Variable>;
   readonly layers: readonly LlamaLayer[];
+  private attached: Adapter | null = null;
   /** Names the exact weights, for caches on disk; null once they have been trained or for weights of unknown origin. */
   fingerprint: string | null = null;
   /** Whether the backward pass computes each layer anew from its input, so that its values need not be kept. */
   gradientCheckpointing = false;
 
-  /**
-   * @param hfConfig config.json as Hugging Face writes it, kept for saving
-   * @param weights one array for each name of `parameterShapes`; consumed one by one
-   */
-  private constructor(
+  /** @param hfConfig config.json as Hugging Face writes it, kept for saving */
+  protected constructor(
     readonly hfConfig: HfConfig,
     config: LlamaConfig,
     parameters: Map<string, Variable>,
@@ -76,39 +120,28 @@ export class LlamaForCausalLM {
     this.layers = Array.from({ length: config.numHiddenLayers }, (_, index) => layer(index));
   }
 
-  /**
-   * Builds a model from config.json and a reader of its tensors (float32, row-major, Hugging Face's names).
-   * @throws UnsupportedModelError when a tensor is missing or has another shape than the config says.
-   */
-  static async create(hfConfig: HfConfig, read: (name: string, shape: number[]) => Promise<Float32Array> | Float32Array): Promise<LlamaForCausalLM> {
-    const config = parseLlamaConfig(hfConfig);
-    const prefix = `llama${modelCount++}`;
-    const parameters = new Map<string, Variable>();
-    try {
-      for (const [name, shape] of parameterShapes(config)) {
-        const values = await read(name, shape);
-        const expected = shape.reduce((product, size) => product * size, 1);
-        if (values.length !== expected) throw new UnsupportedModelError(`Tensor ${name} has ${values.length} values, the config's shape [${shape}] needs ${expected}.`);
-        const initial = tf.tensor(values, shape);
-        parameters.set(name, toResource(tf.variable(initial, true, `${prefix}/${name}`)));
-        initial.dispose();
-      }
-    } catch (error) {
-      for (const parameter of parameters.values()) parameter.dispose();
-      throw error;
-    }
-    return new LlamaForCausalLM(hfConfig, config, parameters);
-  }
-
   get embedTokens(): Tensor2D {
     return this.parameters.get("model.embed_tokens.weight") as unknown as Tensor2D;
   }
   get finalNorm(): Tensor1D {
     return this.parameters.get("model.norm.weight") as unknown as Tensor1D;
   }
-  /** The output head, [vocabulary, hidden]: the embedding itself where the two are tied. */
-  get head(): Tensor2D {
-    return (this.parameters.get("lm_head.weight") as unknown as Tensor2D | undefined) ?? this.embedTokens;
+
+  /** What training moves: the adapter's parameters where there is one, else all. */
+  get trainableParameters(): ReadonlyMap<string, Variable> {
+    return this.attached?.parameters ?? this.parameters;
+  }
+
+  get adapter(): Adapter | null {
+    return this.attached;
+  }
+
+  /** Puts low-rank updates beside the model's matrices, all of which are frozen then; null takes them away. */
+  setAdapter(adapter: Adapter | null): void {
+    this.attached = adapter;
+    this.layers.forEach((layer, i) => (layer.adapters = adapter?.layers[i]));
+    for (const parameter of this.parameters.values()) parameter.trainable = adapter === null;
+    this.fingerprint = null;
   }
 
   /** Number of parameters, the tied head counted once. */
@@ -117,34 +150,41 @@ export class LlamaForCausalLM {
   }
 
   /** Hidden states after the final norm: [batch, length, hidden]. */
-  hiddenStates({ inputIds, positions, attention }: SequenceLayout): Tensor3D {
+  hiddenStates({ inputIds, positions, attention, dropoutSeed }: SequenceLayout): Tensor3D {
     const table = rotaryTable(positions, this.config);
     // transformers hands pad_token_id to the embedding: SmolLM2's is <|im_end|>, whose row learns from the head alone.
     let x = embedding(this.embedTokens, inputIds, this.config.padTokenId) as Tensor3D;
-    for (const layer of this.layers) x = this.gradientCheckpointing ? checkpointedLayer(x, layer, table, attention, this.config) : decoderLayer(x, layer, table, attention, this.config);
+    const computed = this.gradientCheckpointing ? checkpointedLayer : decoderLayer;
+    for (const layer of this.layers) x = computed(x, layer, table, attention, this.config, dropoutSeed);
     return rmsNorm(x, this.finalNorm, this.config.rmsNormEps);
   }
 
   /**
-   * Next-token logits for every position, as transformers' `model(input_ids, attention_mask).logits`.
+   * Hidden states of padded sequences, as transformers' body gives them.
    * @param inputIds int32 [batch, length] @param attentionMask 1 for tokens, 0 for padding on either side, [batch, length]
-   * @returns float32 [batch, length, vocabulary]
+   * @returns [batch, length, hidden]
    */
-  forward(inputIds: Tensor2D, attentionMask: Tensor2D = tf.onesLike(inputIds)): Tensor3D {
+  protected paddedStates(inputIds: Tensor2D, attentionMask: Tensor2D): Tensor3D {
     const mask = tf.cast(attentionMask, "int32");
     const positions = tf.maximum(tf.sub(tf.cumsum(mask, 1), tf.scalar(1, "int32")), tf.scalar(0, "int32")) as Tensor2D;
-    return linear(this.hiddenStates({ inputIds, positions, attention: { bias: attentionBias(mask) } }), this.head);
+    return this.hiddenStates({ inputIds, positions, attention: { bias: attentionBias(mask) } });
   }
 
-  /** A second model with the same weights of its own. */
-  async clone(): Promise<LlamaForCausalLM> {
-    const copy = await LlamaForCausalLM.create(this.hfConfig, async (name) => (await this.parameters.get(name)!.data()) as Float32Array);
-    copy.fingerprint = this.fingerprint;
-    return copy;
+  /** A parameter's values, with an adapter's update of it where there is one. */
+  async read(name: string): Promise<Float32Array> {
+    const parameter = this.parameters.get(name)!;
+    const delta = this.attached?.deltaOf(name);
+    if (!delta) return (await parameter.data()) as Float32Array;
+    const sum = tf.add(parameter, delta);
+    try {
+      return (await sum.data()) as Float32Array;
+    } finally {
+      tf.dispose([sum, delta]);
+    }
   }
 
   /** Copies another model's weights into this one, in place. */
-  copyWeightsFrom(other: LlamaForCausalLM): void {
+  copyWeightsFrom(other: LlamaModel): void {
     for (const [name, parameter] of this.parameters) {
       const source = other.parameters.get(name);
       if (!source) throw new Error(`copyWeightsFrom: the other model has no ${name}.`);
@@ -159,21 +199,70 @@ export class LlamaForCausalLM {
   }
 }
 
+/** A Llama-family causal language model. */
+export class LlamaForCausalLM extends LlamaModel {
+  /**
+   * Builds a model from config.json and a reader of its tensors.
+   * @throws UnsupportedModelError when a tensor is missing or has another shape than the config says.
+   */
+  static async create(hfConfig: HfConfig, read: ReadTensor): Promise<LlamaForCausalLM> {
+    const config = parseLlamaConfig(hfConfig);
+    return new LlamaForCausalLM(hfConfig, config, await createParameters(parameterShapes(config), read));
+  }
+
+  /** The output head, [vocabulary, hidden]: the embedding itself where the two are tied. */
+  get head(): Tensor2D {
+    return (this.parameters.get("lm_head.weight") as unknown as Tensor2D | undefined) ?? this.embedTokens;
+  }
+
+  /**
+   * Next-token logits for every position, as transformers' `model(input_ids, attention_mask).logits`.
+   * @param inputIds int32 [batch, length] @param attentionMask 1 for tokens, 0 for padding on either side, [batch, length]
+   * @returns float32 [batch, length, vocabulary]
+   */
+  forward(inputIds: Tensor2D, attentionMask: Tensor2D = tf.onesLike(inputIds)): Tensor3D {
+    return linear(this.paddedStates(inputIds, attentionMask), this.head);
+  }
+
+  /** A second model with the same weights of its own, an adapter's updates merged into them. */
+  async clone(): Promise<LlamaForCausalLM> {
+    const copy = await LlamaForCausalLM.create(this.hfConfig, (name) => this.read(name));
+    copy.fingerprint = this.fingerprint;
+    return copy;
+  }
+}
+
 /** One pre-norm layer: x + attention(norm(x)), then x + mlp(norm(x)). */
-export function decoderLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, attention: AttentionLayout, config: LlamaConfig): Tensor3D {
-  const attended = residual(x, selfAttention(rmsNorm(x, layer.inputNorm, config.rmsNormEps, true), layer, table, attention, config));
-  return residual(attended, mlp(rmsNorm(attended, layer.postAttentionNorm, config.rmsNormEps, true), layer));
+export function decoderLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, attention: AttentionLayout, config: LlamaConfig, dropoutSeed?: Tensor1D): Tensor3D {
+  const project = projector(layer, dropoutSeed);
+  const attended = residual(x, selfAttention(rmsNorm(x, layer.inputNorm, config.rmsNormEps, true), project, table, attention, config));
+  return residual(attended, mlp(rmsNorm(attended, layer.postAttentionNorm, config.rmsNormEps, true), layer, project, dropoutSeed));
+}
+
+/** A layer's products with its matrices, low-rank updates included. */
+export function projector(layer: LlamaLayer, dropoutSeed?: Tensor1D): Project {
+  return (x, name) => {
+    const update = layer.adapters?.[name];
+    return update ? adaptedLinear(x, layer[name], update, dropoutSeed) : linear(x, layer[name]);
+  };
 }
 
 /** `decoderLayer` that keeps nothing but `x` for the backward pass. */
-function checkpointedLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig): Tensor3D {
+function checkpointedLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig, dropoutSeed?: Tensor1D): Tensor3D {
   const tree = rows && { queries: rows.queries, places: rows.places, keys: rows.keys, lasts: rows.lasts };
-  const part = (x: Tensor3D, { cos, sin, bias, ...tree }: RotaryTable & AttentionLayout & Partial<TreeRows>): Tensor3D =>
-    decoderLayer(x, layer, { cos, sin }, rows ? { bias, rows: tree as TreeRows } : { bias }, config);
-  return checkpointed(part as never, x, { ...table, bias, ...tree }, Object.values(layer));
+  const part = (x: Tensor3D, { cos, sin, bias, dropoutSeed, ...tree }: RotaryTable & AttentionLayout & Partial<TreeRows> & { dropoutSeed?: Tensor1D }): Tensor3D =>
+    decoderLayer(x, layer, { cos, sin }, rows ? { bias, rows: tree as TreeRows } : { bias }, config, dropoutSeed);
+  return checkpointed(part as never, x, { ...table, bias, ...tree, ...(dropoutSeed && { dropoutSeed }) }, learned(layer));
+}
+
+/** What of a layer gets a gradient. */
+function learned({ adapters, ...weights }: LlamaLayer): Tensor[] {
+  return [...Object.values(weights).filter((weight) => !isFrozen(weight)), ...Object.values(adapters ?? {}).flatMap(({ a, b }) => [a, b])];
 }
 
 /** The feed-forward half of a layer. @param x [..., hidden] */
-export function mlp<T extends Tensor>(x: T, layer: LlamaLayer): T {
-  return swiGlu(linear(x, layer.gate), linear(x, layer.up), layer.down) as T;
+function mlp<T extends Tensor>(x: T, layer: LlamaLayer, project: Project, dropoutSeed?: Tensor1D): T {
+  const [gate, up] = [project(x, "gate"), project(x, "up")];
+  const update = layer.adapters?.down;
+  return update ? adaptedSwiGlu(gate, up, layer.down, update, dropoutSeed) : swiGlu(gate, up, layer.down);
 }

@@ -1,8 +1,9 @@
 import { openModel, type OpenModelOptions } from "../hub/source";
 import { saveModelFolder, type SavedDtype } from "../hub/save";
 import { Tokenizer } from "../tokens/tokenizer";
-import { parseLlamaConfig } from "./config";
-import { LlamaForCausalLM, parameterShapes } from "./llama";
+import { SCORE_NAME } from "./classifierHead";
+import { parseLlamaConfig, UnsupportedModelError } from "./config";
+import { LlamaForCausalLM, parameterShapes, type LlamaModel } from "./llama";
 
 /** A model ready for use, with its tokenizer and what it takes to save it again. */
 export interface LoadedModel {
@@ -22,6 +23,7 @@ export interface LoadedModel {
 export async function loadModel(idOrPath: string, options: OpenModelOptions = {}): Promise<LoadedModel> {
   const files = await openModel(idOrPath, options);
   const config = parseLlamaConfig(files.config);
+  if (files.tensors.names().includes(SCORE_NAME)) throw new UnsupportedModelError(`${files.name} is a classifier: it scores texts and has no language model's head. Load it with loadSequenceClassifier.`);
   checkTensors(files.name, files.tensors, parameterShapes(config));
   const tokenizer = new Tokenizer(files.tokenizer);
   const model = await LlamaForCausalLM.create(files.config, (name) => files.tensors.read(name));
@@ -30,7 +32,7 @@ export async function loadModel(idOrPath: string, options: OpenModelOptions = {}
 }
 
 /** Refuses a wrong shape before the first weight is read. */
-function checkTensors(name: string, tensors: { names(): string[]; shape(name: string): number[] }, expected: Map<string, number[]>): void {
+export function checkTensors(name: string, tensors: { names(): string[]; shape(name: string): number[] }, expected: Map<string, number[]>): void {
   const present = new Set(tensors.names());
   for (const [tensor, shape] of expected) {
     if (!present.has(tensor)) throw new Error(`${name} has no tensor ${tensor}, which its config.json calls for.`);
@@ -47,14 +49,22 @@ export interface SaveOptions {
   generationConfig?: Record<string, unknown>;
 }
 
+/** What `saveModel` takes: a model of any kind, and its tokenizer. */
+export interface ModelParts {
+  model: LlamaModel;
+  tokenizer: Tokenizer;
+  generationConfig?: Record<string, unknown>;
+}
+
 /**
- * Saves a model as a Hugging Face folder that Python's transformers loads. Weights leave the device one by one, and
+ * Saves a model as a Hugging Face folder that Python's transformers loads, an adapter's updates merged into the weights. Weights leave the device one by one, and
  * the event loop stays free.
  */
-export async function saveModel(dir: string, { model, tokenizer, generationConfig }: Pick<LoadedModel, "model" | "tokenizer"> & { generationConfig?: Record<string, unknown> }, options: SaveOptions): Promise<void> {
-  const tensors = [...model.parameters].map(([name, parameter]) => ({ name, shape: parameter.shape, data: async () => (await parameter.data()) as Float32Array }));
+export async function saveModel(dir: string, { model, tokenizer, generationConfig }: ModelParts, options: SaveOptions): Promise<void> {
+  const tensors = [...model.parameters].map(([name, parameter]) => ({ name, shape: parameter.shape, data: () => model.read(name) }));
+  const generation = options.generationConfig ?? generationConfig ?? (model instanceof LlamaForCausalLM ? {} : undefined);
   await saveModelFolder(dir, {
-    config: model.hfConfig, generationConfig: options.generationConfig ?? generationConfig ?? {}, tensors,
+    config: model.hfConfig, ...(generation && { generationConfig: generation }), tensors,
     dtype: options.dtype ?? "float32", tokenizer, card: options.card,
   });
 }

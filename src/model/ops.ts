@@ -1,4 +1,4 @@
-import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
 import { rawOp, recall, sequence, tf, type } from "../engine/backend";
 import { fuse } from "../engine/fuse";
 
@@ -24,27 +24,31 @@ export function withGradient(inputs: Tensor[], forward: (save: (tensors: Tensor[
   })(...inputs);
 }
 
+/** Whether a parameter is left as it is, as those of a model under an adapter are: no gradient of it is computed. */
+export const isFrozen = (parameter: Tensor): boolean => (parameter as Partial<Variable>).trainable === false;
+
 /**
  * RMSNorm (Zhang & Sennrich 2019, eq. 4): x / sqrt(mean(x²) + eps) · weight.
  * @param x [..., hidden] @param weight [hidden] @param operands whether only matrix products make use of the result
  */
 export function rmsNorm<T extends Tensor>(x: T, weight: Tensor1D, eps: number, operands = false): T {
   const [size] = weight.shape;
+  const learns = !isFrozen(weight);
   return withGradient(
-    [x, weight],
+    learns ? [x, weight] : [x],
     (save) => {
       const inverse = rawOp("Rsqrt", [add(reduce("Mean", rawOp("Square", [x], { T: float }), -1, true), tf.scalar(eps))], { T: float });
       save([x, inverse, weight]);
       return fuse("rms_norm", [x, inverse, weight], (x, inverse, weight) => [mul(mul(x!, inverse!), weight!)], { operands })[0]!;
     },
     (dy, [x, inverse, weight]) => {
-      const [along, across] = fuse("rms_norm_products", [x!, inverse!, weight!, dy], (x, inverse, weight, dy) => {
+      const [along, across] = fuse(`rms_norm_products_${learns}`, [x!, inverse!, weight!, dy], (x, inverse, weight, dy) => {
         const product = mul(mul(x!, inverse!), dy!);
-        return [mul(product, weight!), product];
+        return learns ? [mul(product, weight!), product] : [mul(product, weight!)];
       });
       const mean = reduce("Mean", along!, -1, true);
       const [dx] = fuse("rms_norm_gradient", [x!, inverse!, weight!, dy, mean], (x, inverse, weight, dy, mean) => [mul(inverse!, sub(mul(dy!, weight!), mul(mul(x!, inverse!), mean!)))]);
-      return [dx!, reduce("Sum", tf.reshape(across!, [-1, size!]), 0, false)];
+      return learns ? [dx!, reduce("Sum", tf.reshape(across!, [-1, size!]), 0, false)] : [dx!];
     },
   ) as T;
 }
@@ -65,6 +69,17 @@ export function gated<T extends Tensor>(gate: T, up: T): T {
   return fuse("swiglu", [gate, up], (gate, up) => [mul(mul(gate!, rawOp("Sigmoid", [gate!], { T: float })), up!)], { operands: true })[0] as T;
 }
 
+/** Gradients of `gated`, and its value anew, in one pass over memory, for matrix products to use. */
+export function gatedGradient(gate: Tensor, up: Tensor, dGated: Tensor): { dGate: Tensor; dUp: Tensor; value: Tensor } {
+  const [dGate, dUp, value] = fuse("swiglu_gradient", [gate, up, dGated], (gate, up, dGated) => {
+    const sigmoid = rawOp("Sigmoid", [gate!], { T: float });
+    const silu = mul(gate!, sigmoid);
+    const dSilu = add(silu, sub(sigmoid, mul(silu, sigmoid)));
+    return [mul(mul(dGated!, up!), dSilu), mul(dGated!, silu), mul(silu, up!)];
+  }, { operands: true });
+  return { dGate: dGate!, dUp: dUp!, value: value! };
+}
+
 /**
  * SwiGLU (Shazeer 2020, eq. 6) after its first two products: (silu(gate) · up) · downᵀ. The gated value is not kept for
  * the backward pass: the pass over memory that computes the gradients of gate and up gives it anew.
@@ -73,21 +88,16 @@ export function gated<T extends Tensor>(gate: T, up: T): T {
 export function swiGlu<T extends Tensor>(gate: T, up: T, down: Tensor2D): T {
   const [outputs, width] = down.shape;
   const rows = [gate, up].map((x) => tf.reshape(x, [-1, width]));
+  const learns = !isFrozen(down);
   const result = withGradient(
-    [...rows, down],
+    learns ? [...rows, down] : rows,
     (save) => {
       save([...rows, down]);
       return tf.matMul(gated(rows[0]!, rows[1]!), down, false, true);
     },
     (dy, [gate, up, down]) => {
-      const dGated = tf.matMul(dy, down!);
-      const [dGate, dUp, value] = fuse("swiglu_gradient", [gate!, up!, dGated], (gate, up, dGated) => {
-        const sigmoid = rawOp("Sigmoid", [gate!], { T: float });
-        const silu = mul(gate!, sigmoid);
-        const dSilu = add(silu, sub(sigmoid, mul(silu, sigmoid)));
-        return [mul(mul(dGated!, up!), dSilu), mul(dGated!, silu), mul(silu, up!)];
-      }, { operands: true });
-      return [dGate!, dUp!, tf.matMul(dy, value!, true, false)];
+      const { dGate, dUp, value } = gatedGradient(gate!, up!, tf.matMul(dy, down!));
+      return learns ? [dGate, dUp, tf.matMul(dy, value, true, false)] : [dGate, dUp];
     },
   );
   return tf.reshape(result, [...gate.shape.slice(0, -1), outputs]) as T;
@@ -129,6 +139,7 @@ export function rotary(x: Tensor4D, { cos, sin }: RotaryTable, scale = 1): Tenso
  */
 export function embedding(table: Tensor2D, ids: Tensor, paddingId: number | null = null): Tensor {
   const [rows, width] = table.shape;
+  if (isFrozen(table)) return tf.gather(table, ids as Tensor1D);
   return withGradient(
     [table],
     (save) => {

@@ -4,8 +4,8 @@
 
 /**
  * One row of a run's log, under TRL's names: `loss`, `learning_rate`, `grad_norm`, `rewards/chosen`,
- * `rewards/rejected`, `rewards/accuracies`, `rewards/margins`, `logps/chosen`, `logps/rejected`, and in float16
- * `loss_scale`; what an evaluation measured carries the prefix `eval_`. Every value is a number; a row holds only what was measured at its step.
+ * `rewards/rejected`, `rewards/accuracies`, `rewards/margins`, `logps/chosen`, `logps/rejected` of DPO, `entropy`,
+ * `mean_token_accuracy`, `num_tokens` of SFT, and in float16 `loss_scale`; what an evaluation measured carries the prefix `eval_`. Every value is a number; a row holds only what was measured at its step.
  */
 export type LogRow = { step: number; epoch: number } & Record<string, number>;
 

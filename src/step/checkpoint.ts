@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { LlamaForCausalLM } from "../model/llama";
-import { saveModel } from "../model/load";
-import type { Tokenizer } from "../tokens/tokenizer";
+import { saveModel, type ModelParts } from "../model/load";
+import { Lora } from "../model/lora";
+import { saveAdapter } from "../model/loraFiles";
 import type { TrainingArguments } from "./arguments";
 import type { TrainerState } from "./callbacks";
 
@@ -14,11 +14,17 @@ export function checkpointCard(name: string, args: object, state: TrainerState):
 }
 
 /**
- * Writes a model folder with trainer_state.json (transformers' names) in it, and removes checkpoints beyond
- * `saveTotalLimit`, oldest first.
+ * Writes a model folder, or of a model under an adapter the adapter's, with trainer_state.json (transformers' names) in
+ * it, and removes checkpoints beyond `saveTotalLimit`, oldest first.
  */
-export async function saveCheckpoint(path: string, parts: { model: LlamaForCausalLM; tokenizer: Tokenizer }, args: TrainingArguments, state: TrainerState): Promise<void> {
-  await saveModel(path, parts, { card: checkpointCard(`Checkpoint at step ${state.step}`, args, state) });
+export async function saveCheckpoint(path: string, parts: ModelParts, args: TrainingArguments, state: TrainerState): Promise<void> {
+  const card = checkpointCard(`Checkpoint at step ${state.step}`, args, state);
+  if (parts.model.adapter instanceof Lora) {
+    await saveAdapter(path, parts.model.adapter, { card });
+    await parts.tokenizer.save(path);
+  } else {
+    await saveModel(path, parts, { card });
+  }
   const trainerState = { epoch: state.epoch, global_step: state.step, max_steps: state.maxSteps, num_train_epochs: state.numTrainEpochs, log_history: state.logHistory };
   await writeFile(join(path, "trainer_state.json"), `${JSON.stringify(trainerState, null, 2)}\n`);
   if (args.saveTotalLimit !== null) await removeOldest(dirname(path), args.saveTotalLimit);

@@ -79,7 +79,7 @@ export class DPOTrainer {
       return tf.stack([loss, ...metrics]);
     }, { precision: this.args.precision, name: "dpo_evaluate", expectedTraces: BUCKETED });
     this.loop = new TrainingLoop({
-      parameters: options.model.parameters,
+      parameters: options.model.trainableParameters,
       parameterGroups: options.parameterGroups,
       lengths: this.trainRows.map(packedLength),
       prepare: (rows) => this.prepare(rows.map((row) => this.trainRows[row]!)),

@@ -1,5 +1,5 @@
 import { binding } from "../engine/backend";
-import type { LlamaForCausalLM } from "../model/llama";
+import type { LlamaModel } from "../model/llama";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
 import type { StepShapes } from "./memoryCounts";
@@ -7,13 +7,13 @@ import { planMemory, type MemoryArguments, type MemoryPlan } from "./memoryPlan"
 
 /** What the planner asks of a training method. */
 export interface MemoryNeeds {
-  model: LlamaForCausalLM;
+  model: LlamaModel;
   /**
    * Sizes on the device of a batch of training rows.
    * @param maxCompletionLength tokens that an answer keeps, where fewer than the run keeps are asked for
    */
   shapes(rows: readonly number[], maxCompletionLength: number | null): StepShapes;
-  /** Tokens of the longest answer among the rows. */
+  /** Tokens of the longest answer among the rows; 0 where the method cannot cut answers. */
   longestCompletion(rows: readonly number[]): number;
   /** Whether training would need a copy of the policy as it is now. */
   copiesReference(): boolean;

@@ -86,14 +86,15 @@ export interface HeadBytes {
   backward: number;
 }
 
-export function headBytes(config: LlamaConfig, { predictions }: StepShapes, precision: Precision): HeadBytes {
+/** @param isFrozen whether the head gets no gradient: then no softmax is kept beyond its chunk */
+export function headBytes(config: LlamaConfig, { predictions }: StepShapes, precision: Precision, isFrozen = false): HeadBytes {
   const { vocabSize: vocabulary, hiddenSize: hidden } = config;
   const operand = operandBytes(precision);
   const chunk = Math.ceil(predictions / Math.max(1, Math.ceil(predictions / CHUNK_ROWS)));
   const table = FLOAT * vocabulary * hidden;
   return {
-    softmax: operand * predictions * vocabulary,
+    softmax: operand * (isFrozen ? chunk : predictions) * vocabulary,
     forward: FLOAT * chunk * vocabulary + (precision !== "float32" ? (FLOAT + BFLOAT16) * chunk * vocabulary : 0),
-    backward: predictions > CHUNK_ROWS ? 2 * table : table,
+    backward: isFrozen ? 0 : predictions > CHUNK_ROWS ? 2 * table : table,
   };
 }

@@ -1,6 +1,6 @@
 import { tf } from "../engine/backend";
 import type { Precision } from "../engine/recorder";
-import type { LlamaForCausalLM } from "../model/llama";
+import type { LlamaModel } from "../model/llama";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { memoryLimit } from "./memoryAvailable";
 import { backwardBytes, headBytes, layerBytes, operandBytes, parameterCounts, type StepShapes } from "./memoryCounts";
@@ -49,7 +49,7 @@ export interface MemoryPlan {
 }
 
 export interface MemoryPlanOptions {
-  model: LlamaForCausalLM;
+  model: LlamaModel;
   args?: MemoryArguments;
   /** Of the largest batch. */
   shapes: StepShapes;
@@ -70,6 +70,8 @@ const NODE_BYTES = 10_000;
 /** Nodes of a layer: of its forward pass, backward pass and update, and of a forward pass alone. */
 const STEP_NODES = 140;
 const FORWARD_NODES = 50;
+/** Nodes that an adapter's update of one matrix adds to those of a step. */
+const UPDATE_NODES = 25;
 /** Pages of the binaries of Node and TensorFlow that a run touches. */
 const BINARY_BYTES = 370e6;
 /** What both hold beside tensors, compiled functions and JavaScript's heap of now: registries of ops and kernels, XLA's compiler, the garbage of a trace. */
@@ -96,17 +98,18 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const counts = parameterCounts(config);
   const resident = process.memoryUsage().rss;
   const variables = variableBytes();
-  const weights = FLOAT * counts.all;
+  const trained = trainedCount(model);
+  const weights = FLOAT * (counts.all + (model.adapter ? trained : 0));
   const layers = config.numHiddenLayers;
   const steady: MemoryParts = {
     weights,
     narrowWeights: 0,
     referenceCopy: copiesReference ? weights : 0,
-    optimizerMoments: momentBytes(counts.all, optim),
-    gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * weights : 0,
+    optimizerMoments: momentBytes(trained, optim),
+    gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * FLOAT * trained : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
-    overhead: runtimeBytes() + compiledShapes * layers * (STEP_NODES + FORWARD_NODES) * NODE_BYTES,
+    overhead: runtimeBytes() + compiledShapes * (layers * (STEP_NODES + FORWARD_NODES) + UPDATE_NODES * updateCount(model)) * NODE_BYTES,
     retained: 0,
   };
   const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });
@@ -123,6 +126,12 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const { length, rows, queryWidth, keyWidth, predictions } = shapes;
   return { ...highest, activationsPerLayer: layerBytes(config, shapes, precision).activations, available, shapes: { length, rows, queryWidth, keyWidth, predictions } };
 }
+
+/** Parameters that training moves. */
+const trainedCount = (model: LlamaModel): number => [...model.trainableParameters.values()].reduce((sum, { size }) => sum + size, 0);
+
+/** Matrices that an adapter updates. */
+const updateCount = ({ adapter }: LlamaModel): number => (adapter?.layers ?? []).reduce((sum, layer) => sum + Object.keys(layer).length, 0);
 
 /** What the process holds beside tensors. */
 function runtimeBytes(): number {
@@ -148,18 +157,20 @@ interface Ways {
 }
 
 /** The moments at which a step's memory can be highest. Between the two ends of the backward pass it changes linearly. */
-function momentsOf({ model: { config }, shapes }: MemoryPlanOptions, { precision, accumulates, checkpoints }: Ways): Moment[] {
+function momentsOf({ model, shapes }: MemoryPlanOptions, { precision, accumulates, checkpoints }: Ways): Moment[] {
+  const { config } = model;
   const counts = parameterCounts(config);
   const layers = config.numHiddenLayers;
   const layer = layerBytes(config, shapes, precision);
-  const head = headBytes(config, shapes, precision);
+  const head = headBytes(config, shapes, precision, model.adapter !== null);
   const backward = backwardBytes(config, shapes, precision);
-  const table = FLOAT * counts.table;
+  // The gradient of the embedding, which a frozen one does not have.
+  const table = model.adapter ? 0 : FLOAT * counts.table;
   const narrow = precision === "float32" ? 0 : operandBytes(precision);
   const kept = checkpoints ? { activations: layers * layer.input, attentionScores: 0 } : { activations: layers * layer.activations, attentionScores: layers * layer.scores };
   // A checkpointed layer is computed again just before its backward pass.
   const again = checkpoints ? layer : { activations: 0, scores: 0 };
-  const gradients = FLOAT * counts.all;
+  const gradients = FLOAT * trainedCount(model);
   return [
     { moment: "head", parts: { ...kept, narrowWeights: narrow * counts.all, headChunk: head.softmax + Math.max(head.forward, head.backward) } },
     {

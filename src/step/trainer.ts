@@ -19,11 +19,16 @@ export interface TrainingMethod {
   parameterGroups?: readonly ParameterGroup[] | undefined;
   /** Tokens of each training row, as the batches are grouped by. */
   lengths: readonly number[];
-  /** Builds the device tensors of a batch. The loop disposes them. */
-  prepare(rows: readonly number[]): Promise<{ tensors: Tensor[]; tokens: number }>;
+  /**
+   * Builds the device tensors of a batch. The loop disposes them.
+   * @param step rows of all batches that are accumulated with this one, itself among them
+   */
+  prepare(rows: readonly number[], step: readonly (readonly number[])[]): Promise<{ tensors: Tensor[]; tokens: number }>;
   loss: LossFunction;
   /** Names of the loss function's metrics, in their order. */
   metricNames: readonly string[];
+  /** Whether the log says how many tokens the run has trained on so far, as `num_tokens`. */
+  countsTokens?: boolean;
   /** What its memory is predicted from; without it the run is not checked. */
   memory?: MemoryNeeds;
   /** Measures the held-out rows; names without the prefix `eval_`. */
@@ -61,6 +66,7 @@ export class TrainingLoop {
   private stopRequested = false;
   /** Steps left out because a gradient overflowed: the schedule does not count them, as in transformers. */
   private skipped = 0;
+  private tokens = 0;
 
   constructor(
     private readonly method: TrainingMethod,
@@ -134,7 +140,6 @@ export class TrainingLoop {
     await this.tell((callback) => callback.onTrainBegin?.(state));
     const window = new LogWindow(this.method.metricNames);
     let lossSum = 0;
-    let tokens = 0;
     let samples = 0;
     let prepared = this.prepareStep(0);
     const sentinel = LeakSentinel.begin("Training", await settled(prepared));
@@ -156,7 +161,7 @@ export class TrainingLoop {
         state.step++;
         state.epoch = state.step / this.stepsPerEpoch;
         lossSum += values[1]!;
-        tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
+        this.tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
         samples += rows.length;
         window.add(values, rate);
         sentinel?.check(`step ${state.step}`, { held: await settled(prepared), newVariables: this.step.traceCount > tracesBefore });
@@ -180,7 +185,7 @@ export class TrainingLoop {
       globalStep: state.step, trainingLoss: state.step > 0 ? lossSum / state.step : NaN, stopped: state.stopped,
       metrics: {
         train_runtime: seconds, train_samples_per_second: samples / seconds,
-        train_steps_per_second: state.step / seconds, train_tokens_per_second: tokens / seconds,
+        train_steps_per_second: state.step / seconds, train_tokens_per_second: this.tokens / seconds,
       },
     };
   }
@@ -194,12 +199,16 @@ export class TrainingLoop {
     if (args.saveSteps > 0 && this.method.save && (state.step % args.saveSteps === 0 || isLast)) await this.save();
   }
 
+  private tokenCount(): Record<string, number> {
+    return this.method.countsTokens ? { num_tokens: this.tokens } : {};
+  }
+
   /** Measures the held-out rows now and logs the result under `eval_…`; null when stopped before its end. */
   async evaluate(signal: AbortSignal = stopSignal()): Promise<LogRow | null> {
     const measured = await this.method.evaluate?.(signal);
     if (!measured) return null;
     const { step, epoch } = this.state;
-    const row: LogRow = { step, epoch, ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [`eval_${name}`, value])) };
+    const row: LogRow = { step, epoch, ...Object.fromEntries(Object.entries({ ...measured, ...this.tokenCount() }).map(([name, value]) => [`eval_${name}`, value])) };
     this.state.logHistory.push(row);
     await this.tell((callback) => callback.onEvaluate?.(this.state, row));
     return row;
@@ -213,7 +222,7 @@ export class TrainingLoop {
 
   private async prepareStep(index: number): Promise<{ tensors: Tensor[]; tokens: number }[]> {
     const batches = [];
-    for (const rows of this.plan[index]!) batches.push(await this.method.prepare(rows));
+    for (const rows of this.plan[index]!) batches.push(await this.method.prepare(rows, this.plan[index]!));
     return batches;
   }
 
@@ -230,7 +239,8 @@ export class TrainingLoop {
     );
   }
 
-  private async log(row: LogRow): Promise<void> {
+  private async log(measured: LogRow): Promise<void> {
+    const row = { ...measured, ...this.tokenCount() };
     this.state.logHistory.push(row);
     await this.tell((callback) => callback.onLog?.(this.state, row));
   }

@@ -1,30 +1,27 @@
 import { multiplesFor, roundUp, type PackingMultiples } from "../engine/buckets";
-import { arrange } from "./arrange";
+import { arrange, type Arrangement } from "./arrange";
 import type { TokenizedRow } from "./preference";
 import { tokenTree, type TokenTree } from "./tree";
 
 /**
- * Pairs packed into one sequence of tokens in which a beginning that answers share, be it a pair's prompt or the system
+ * Sequences packed into one sequence of tokens in which a beginning that several share, be it a pair's prompt or the system
  * message of all prompts, stands once: a tree in depth-first order. All that works token by token runs over this
- * sequence. Attention alone needs rows: there each answer stands with all that comes before it.
+ * sequence. Attention alone needs rows: there each sequence's own tokens stand with all that comes before them.
  *
- * Arrays over tokens have `length` places, those over attention `rows` × `queryWidth` or × `keyWidth`, row by row, those over
- * predictions `predictions` places. The last token is padding and fills what is left of the rows; the last predictions
- * are filler of weight 0.
+ * Arrays over tokens have `length` places, those over attention `rows` × `queryWidth` or × `keyWidth`, row by row. The last
+ * token is padding and fills what is left of the rows.
  */
-export interface PackedPairs {
-  pairs: number;
+export interface PackedTokens {
   /** Places for tokens. */
   length: number;
   /** Rows of attention, and places in each for tokens that look and for tokens that are seen. */
   rows: number;
   queryWidth: number;
   keyWidth: number;
-  predictions: number;
-  /** Tokens that are computed, without padding. An answer's last token is none: it predicts nothing. */
+  /** Tokens that are computed, without padding. */
   tokens: number;
   inputIds: Int32Array;
-  /** Position within the text of prompt and answer. */
+  /** Position within the sequences that a token belongs to. */
   positions: Int32Array;
   /** The token at each place for queries. Each token, padding aside, has one. */
   queries: Int32Array;
@@ -34,6 +31,15 @@ export interface PackedPairs {
   keys: Int32Array;
   /** The last token that sees it: a query q sees a key k where k ≤ q ≤ last. */
   lasts: Int32Array;
+}
+
+/**
+ * Preference pairs packed for log-probabilities: the sequences are each answer behind its prompt, without the answer's last
+ * token, which predicts nothing. Arrays over predictions have `predictions` places; the last ones are filler of weight 0.
+ */
+export interface PackedPairs extends PackedTokens {
+  pairs: number;
+  predictions: number;
   /** The token whose hidden state predicts. */
   sources: Int32Array;
   targets: Int32Array;
@@ -52,11 +58,25 @@ export function packedLength(row: TokenizedRow): number {
 }
 
 /**
+ * Packs a tree of sequences into one batch.
+ * @param groupSize sequences that follow each other and may share a row of attention, such as a prompt's two answers
+ */
+export function packTree(tree: TokenTree, groupSize: number, { padTokenId, ...multiples }: PackingOptions): PackedTokens {
+  const { lengthMultiple, widthMultiple, fewRows } = { ...multiplesFor(Infinity), ...multiples };
+  const tokens = tree.ids.length;
+  const length = roundUp(tokens + 1, lengthMultiple);
+  const filled = (values: readonly number[], filler: number): Int32Array => Int32Array.from({ length }, (_, token) => values[token] ?? filler);
+  return {
+    length, tokens, inputIds: filled(tree.ids, padTokenId), positions: filled(tree.positions, 0),
+    ...attentionRows(tree, length, arrange(tree, groupSize, widthMultiple, fewRows)),
+  };
+}
+
+/**
  * Packs tokenised pairs into one batch.
  * @throws RangeError for an empty batch, an empty prompt or an empty answer, with the pair's place in the batch
  */
-export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, ...multiples }: PackingOptions): PackedPairs {
-  const { lengthMultiple, widthMultiple, predictionMultiple, fewRows } = { ...multiplesFor(Infinity), ...multiples };
+export function packPairs(pairs: readonly TokenizedRow[], options: PackingOptions): PackedPairs {
   if (pairs.length === 0) throw new RangeError("packPairs got no pairs.");
   pairs.forEach(checkPair);
   const answers = pairs.flatMap((pair, i) => [
@@ -64,13 +84,8 @@ export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, ...multi
     { prompt: pair.prompt_input_ids, ids: pair.rejected_input_ids, owner: pairs.length + i },
   ]);
   const tree = tokenTree(answers.map(({ prompt, ids }) => [...prompt, ...ids.slice(0, -1)]));
-  const tokens = tree.ids.length;
-  const length = roundUp(tokens + 1, lengthMultiple);
-  const filled = (values: readonly number[], filler: number): Int32Array => Int32Array.from({ length }, (_, token) => values[token] ?? filler);
-  return {
-    pairs: pairs.length, length, tokens, inputIds: filled(tree.ids, padTokenId), positions: filled(tree.positions, 0),
-    ...attentionRows(tree, length, widthMultiple, fewRows), ...predictionsOf(answers, tree, predictionMultiple),
-  };
+  const { predictionMultiple = multiplesFor(Infinity).predictionMultiple } = options;
+  return { pairs: pairs.length, ...packTree(tree, 2, options), ...predictionsOf(answers, tree, predictionMultiple) };
 }
 
 function checkPair(pair: TokenizedRow, i: number): void {
@@ -80,8 +95,7 @@ function checkPair(pair: TokenizedRow, i: number): void {
   }
 }
 
-function attentionRows(tree: TokenTree, length: number, multiple: number, fewRows: boolean): Pick<PackedPairs, "rows" | "queryWidth" | "keyWidth" | "queries" | "places" | "keys" | "lasts"> {
-  const { rows, queryWidth, keyWidth } = arrange(tree, 2, multiple, fewRows);
+function attentionRows(tree: TokenTree, length: number, { rows, queryWidth, keyWidth }: Arrangement): Pick<PackedTokens, "rows" | "queryWidth" | "keyWidth" | "queries" | "places" | "keys" | "lasts"> {
   const padding = length - 1;
   const queries = new Int32Array(rows.length * queryWidth).fill(padding);
   const keys = new Int32Array(rows.length * keyWidth).fill(padding);

@@ -52,7 +52,7 @@ function cell(batch: number, precision: "float32" | "bfloat16", ours: number, pe
 
 function printed(cells: Cell[], peer: "trl" | "none" = "trl"): string[] {
   const lines: string[] = [];
-  report({ peer, rows: 64, cells }, (line) => lines.push(line));
+  report({ bench: "dpo", peer, rows: 64, cells }, (line) => lines.push(line));
   return lines;
 }
 
@@ -80,4 +80,12 @@ test("the table has a row for each side", () => {
   assert.match(lines[3]!, /^ *8 +alignlab +bfloat16 +8\.00 .* 2\.50 +0\.50$/);
   assert.match(lines[4]!, /trl +bfloat16 weights +3\.20/);
   assert.match(lines[5]!, /not busy \(2 disturbed rounds were measured again\)/);
+});
+
+test("what a batch is made of has its name in the table and in the JSON line", () => {
+  const lines: string[] = [];
+  report({ bench: "sft-lora", peer: "trl", rows: 64, unit: "rows", cells: [cell(8, "float32", 1, { float32: 2 })] }, (line) => lines.push(line));
+  const json = JSON.parse(lines.at(-1)!);
+  assert.match(lines[0]!, /setting +rows\/s +tokens\/s/);
+  assert.deepEqual([json.bench, json.cells[0].ours.rows_per_second, json.cells[0].peers[0].rows_per_second, json.cells[0].ours.pairs_per_second], ["sft-lora", 8, 4, undefined]);
 });

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BenchFailure } from "../../bench/failure";
 import { main } from "../../bench/main";
-import { parseDpoOptions } from "../../bench/options";
+import { parsePairOptions } from "../../bench/options";
 
 test("without options both batch sizes and both precisions are measured beside TRL", () => {
-  assert.deepEqual(parseDpoOptions([]), { rows: undefined, batches: [4, 8], precisions: ["float32", "bfloat16"], peer: "trl" });
+  assert.deepEqual(parsePairOptions("dpo", []), { rows: undefined, batches: [4, 8], precisions: ["float32", "bfloat16"], peer: "trl" });
 });
 
 test("options narrow the run", () => {
-  assert.deepEqual(parseDpoOptions(["--rows", "r.json", "--batch", "8", "--precision", "bfloat16", "--peer=none"]), {
+  assert.deepEqual(parsePairOptions("dpo", ["--rows", "r.json", "--batch", "8", "--precision", "bfloat16", "--peer=none"]), {
     rows: "r.json", batches: [8], precisions: ["bfloat16"], peer: "none",
   });
 });
@@ -25,7 +25,7 @@ for (const [args, message] of [
   [["--rows"], /--rows.*--help/s],
 ] as const) {
   test(`refused with exit code 2: ${args.join(" ")}`, () => {
-    assert.throws(() => parseDpoOptions([...args]), (error: unknown) => error instanceof BenchFailure && error.exitCode === 2 && message.test(error.message));
+    assert.throws(() => parsePairOptions("dpo", [...args]), (error: unknown) => error instanceof BenchFailure && error.exitCode === 2 && message.test(error.message));
   });
 }
 

@@ -1,0 +1,223 @@
+import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
+import { tf } from "../engine/backend";
+import { BUCKETED, multiplesFor } from "../engine/buckets";
+import { jit, type JitFunction } from "../engine/jit";
+import { sequenceTensorList, sequenceTensorsFrom, sftSums, toSequenceTensors } from "../loss/sft";
+import type { LlamaForCausalLM } from "../model/llama";
+import { addLora, Lora, type LoraConfig } from "../model/lora";
+import { bestFitDecreasing } from "../tokens/bins";
+import type { PackingOptions } from "../tokens/packing";
+import { learntLabels, packSequences } from "../tokens/packSequences";
+import { learnsAnything, tokenizeSFTRows, type LabelledRow, type SFTRow, type SFTTokenizeOptions } from "../tokens/sft";
+import type { Tokenizer } from "../tokens/tokenizer";
+import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
+import { chunks } from "./batches";
+import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import { saveCheckpoint } from "./checkpoint";
+import type { MemoryPlan } from "./memoryPlan";
+import type { ParameterGroup } from "./optimizer";
+import { TrainingLoop, type TrainingMethod, type TrainOutput } from "./trainer";
+
+/** TRL's SFTConfig in camelCase. */
+export interface SFTConfig extends TrainingArguments, Required<SFTTokenizeOptions> {
+  /** Puts several rows of at most `maxLength` tokens together into one, by best-fit decreasing; a batch is so many of those. Rows do not see each other. */
+  packing: boolean;
+}
+
+export const SFT_DEFAULTS: SFTConfig = { ...TRAINING_DEFAULTS, learningRate: 2e-5, completionOnlyLoss: null, assistantOnlyLoss: false, maxLength: 1024, packing: false };
+
+export interface SFTTrainerOptions {
+  /** Its weights, or those of its adapter where it has one, are trained in place. */
+  model: LlamaForCausalLM;
+  tokenizer: Tokenizer;
+  trainDataset: readonly SFTRow[];
+  evalDataset?: readonly SFTRow[];
+  args?: Partial<SFTConfig>;
+  /** Adds a LoRA adapter to the model, with values drawn from `args.seed`. */
+  peftConfig?: Partial<LoraConfig>;
+  /** Parameters with a weight decay or learning rate of their own. Default: norms and biases do not decay. */
+  parameterGroups?: readonly ParameterGroup[];
+  callbacks?: readonly TrainerCallback[];
+}
+
+const METRICS = ["entropy", "mean_token_accuracy"] as const;
+
+/**
+ * Supervised fine-tuning with the surface of TRL's SFTTrainer: the mean of −log p over the tokens that are learnt of all
+ * batches of a step together, so that accumulation changes nothing.
+ *
+ * Whatever beginning the rows of a batch share, the system message of a chat for one, is computed once, and the head runs
+ * over predicting positions only. Under an adapter no gradient of the model's own weights is computed.
+ */
+export class SFTTrainer {
+  readonly args: SFTConfig;
+  readonly trainRows: readonly LabelledRow[];
+  readonly evalRows: readonly LabelledRow[];
+  /** Rows of trainDataset, by number, that are left out since `maxLength` leaves nothing of them to be learnt. */
+  readonly droppedRows: readonly number[];
+  /** The model's adapter, which alone is trained; null where it has none. */
+  readonly lora: Lora | null;
+  private readonly loop: TrainingLoop;
+  private readonly packing: Required<PackingOptions>;
+  private readonly evaluation: JitFunction<Tensor[], Tensor>;
+  /** Rows that stand together: one each, or with `packing` as many as fit. */
+  private readonly bins: readonly (readonly number[])[];
+  private prepared = 0;
+
+  /** @throws with the row's number for a row that cannot be trained on, with the argument's name for a bad setting */
+  constructor(private readonly options: SFTTrainerOptions) {
+    this.args = trainingArguments(options.args ?? {}, SFT_DEFAULTS);
+    const { model, tokenizer } = options;
+    this.checkSettings();
+    const all = tokenizeSFTRows(options.trainDataset, tokenizer, this.tokenizeOptions);
+    this.droppedRows = all.flatMap((row, i) => (learnsAnything(row) ? [] : [i]));
+    this.trainRows = all.filter(learnsAnything);
+    if (this.trainRows.length === 0) throw new RangeError(all.length === 0 ? "The training set is empty." : `None of the ${all.length} rows of trainDataset has anything to learn within maxLength ${this.args.maxLength}.`);
+    this.evalRows = tokenizeSFTRows(options.evalDataset ?? [], tokenizer, this.tokenizeOptions).filter(learnsAnything);
+    this.checkLengths();
+    this.bins = this.binsOf(this.trainRows);
+    this.lora = options.peftConfig ? addLora(model, options.peftConfig, this.args.seed) : model.adapter instanceof Lora ? model.adapter : null;
+    model.gradientCheckpointing = this.args.gradientCheckpointing;
+    this.evaluation = jit((...tensors: Tensor[]) => {
+      const { loss, entropy, correct, tokens } = sftSums(model, sequenceTensorsFrom(tensors));
+      return tf.stack([loss, entropy, correct, tokens]);
+    }, { precision: this.args.precision, name: "sft_evaluate", expectedTraces: BUCKETED });
+    try {
+      this.loop = new TrainingLoop(this.method(), this.args, options.callbacks ?? []);
+    } catch (error) {
+      if (options.peftConfig) this.lora?.unload();
+      throw error;
+    }
+    this.packing = { padTokenId: tokenizer.padTokenId ?? 0, ...multiplesFor(this.loop.state.maxSteps) };
+  }
+
+  private method(): TrainingMethod {
+    const { model, parameterGroups } = this.options;
+    return {
+      parameters: model.trainableParameters,
+      parameterGroups,
+      lengths: this.bins.map((rows) => tokensOf(this.rowsOf(rows))),
+      prepare: async (bins, step) => this.prepare(bins, step),
+      loss: (tensors) => this.loss(tensors),
+      metricNames: METRICS,
+      countsTokens: true,
+      memory: {
+        model,
+        shapes: (bins) => packSequences(this.inBins(bins), this.packing),
+        longestCompletion: () => 0,
+        copiesReference: () => false,
+      },
+      ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
+      save: (path, state) => saveCheckpoint(path, this.options, this.args, state),
+    };
+  }
+
+  private get tokenizeOptions(): Required<SFTTokenizeOptions> {
+    const { completionOnlyLoss, assistantOnlyLoss, maxLength } = this.args;
+    return { completionOnlyLoss, assistantOnlyLoss, maxLength };
+  }
+
+  private checkSettings(): void {
+    const { completionOnlyLoss, assistantOnlyLoss, packing, maxLength } = this.args;
+    const refuse = (name: keyof SFTConfig, needed: string): never => {
+      throw new RangeError(`args.${name} is ${String(this.args[name])}; ${needed} is needed.`);
+    };
+    if (completionOnlyLoss !== null && typeof completionOnlyLoss !== "boolean") refuse("completionOnlyLoss", "true, false or null");
+    if (typeof assistantOnlyLoss !== "boolean") refuse("assistantOnlyLoss", "true or false");
+    if (typeof packing !== "boolean") refuse("packing", "true or false");
+    if (packing && maxLength === null) refuse("maxLength", "a number of tokens to fill, with packing,");
+  }
+
+  private checkLengths(): void {
+    const { maxPositionEmbeddings } = this.options.model.config;
+    for (const [set, rows] of [["trainDataset", this.trainRows], ["evalDataset", this.evalRows]] as const) {
+      const longest = rows.reduce((most, { input_ids }) => Math.max(most, input_ids.length), 0);
+      if (longest > maxPositionEmbeddings) throw new RangeError(`The longest row of ${set} takes ${longest} tokens, the model has ${maxPositionEmbeddings} positions. Lower maxLength.`);
+    }
+  }
+
+  private binsOf(rows: readonly LabelledRow[]): number[][] {
+    return this.args.packing ? bestFitDecreasing(rows.map(({ input_ids }) => input_ids.length), this.args.maxLength!) : rows.map((_, row) => [row]);
+  }
+
+  private rowsOf(numbers: readonly number[]): LabelledRow[] {
+    return numbers.map((row) => this.trainRows[row]!);
+  }
+
+  private inBins(bins: readonly number[]): LabelledRow[] {
+    return this.rowsOf(bins.flatMap((bin) => this.bins[bin]!));
+  }
+
+  /** What the run has logged so far, under TRL's names. */
+  get state(): TrainerState {
+    return this.loop.state;
+  }
+
+  /** What the largest step of the run is predicted to take, and what there is; a table of it: `memoryTable(trainer.memoryPlan)`. */
+  get memoryPlan(): MemoryPlan {
+    return this.loop.memoryPlan!;
+  }
+
+  /** Loss and metrics of one packed batch inside a trace. The tensors are those of `prepare`. */
+  private loss([factor, seed, ...batch]: Tensor[]): { loss: Scalar; metrics: Scalar[] } {
+    const sums = sftSums(this.options.model, sequenceTensorsFrom(batch), seed as Tensor1D);
+    return { loss: tf.mul(sums.loss, factor!) as Scalar, metrics: [sums.entropy, sums.correct].map((sum) => tf.div(sum, sums.tokens) as Scalar) };
+  }
+
+  /** A batch's tensors: what each token's loss counts, the seed of its dropout, and those of the packed rows. */
+  private prepare(bins: readonly number[], step: readonly (readonly number[])[]): { tensors: Tensor[]; tokens: number } {
+    const rows = this.inBins(bins);
+    const learnt = this.inBins(step.flat()).reduce((sum, row) => sum + learntLabels(row), 0);
+    return {
+      tokens: tokensOf(rows),
+      // The loop takes the mean over the step's batches.
+      tensors: [tf.scalar(step.length / learnt), tf.tensor1d([this.prepared++, this.args.seed | 0], "int32"), ...this.packed(rows)],
+    };
+  }
+
+  private packed(rows: readonly LabelledRow[]): Tensor[] {
+    return sequenceTensorList(toSequenceTensors(packSequences(rows, this.packing)));
+  }
+
+  /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. @throws Error while the adapter is merged into the model */
+  async train(): Promise<TrainOutput> {
+    if (this.lora?.isMerged) throw new Error("train: the adapter is merged into the model, where it has no effect. Call its unmerge() first.");
+    this.loop.checkMemory();
+    this.options.model.fingerprint = null;
+    return this.loop.run();
+  }
+
+  /** Ends training after the current step. */
+  stop(): void {
+    this.loop.stop();
+  }
+
+  /** Means over the tokens that are learnt of the evaluation rows, logged under `eval_…`. @throws when the trainer has no evalDataset */
+  async evaluate(): Promise<LogRow | null> {
+    if (this.evalRows.length === 0) throw new Error("evaluate: the trainer was made without evalDataset.");
+    return this.loop.evaluate();
+  }
+
+  private async measure(signal: AbortSignal): Promise<Record<string, number> | null> {
+    const sums = [0, 0, 0, 0];
+    const ordered = [...this.evalRows].sort((a, b) => a.input_ids.length - b.input_ids.length);
+    for (const rows of chunks(ordered, this.args.perDeviceEvalBatchSize)) {
+      if (signal.aborted) return null;
+      const tensors = this.packed(rows);
+      const result = this.evaluation(...tensors);
+      const values = await result.data();
+      tf.dispose([result, ...tensors]);
+      values.forEach((value, i) => (sums[i]! += value));
+    }
+    const tokens = sums.pop()!;
+    return Object.fromEntries(["loss", ...METRICS].map((name, i) => [name, sums[i]! / tokens]));
+  }
+
+  /** Frees the optimiser's state and the compiled functions. The model and its adapter stay. */
+  dispose(): void {
+    this.loop.dispose();
+    this.evaluation.dispose();
+  }
+}
+
+const tokensOf = (rows: readonly LabelledRow[]): number => rows.reduce((sum, { input_ids }) => sum + input_ids.length, 0);
