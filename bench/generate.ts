@@ -30,7 +30,7 @@ Greedy generation of ${NEW_TOKENS} tokens (exactly) by the packaged model after 
 and float32 weights. Every side is a process of its own with the same weights, prompts and threads; calls are timed in turn
 after a warm-up. One more process streams over memory between them: what decoding reads, by the machine's bandwidth.
 
-  --batch N       sequences at once; default: 1, then 8, then 16
+  --batch N       sequences at once; default: 1, 8, 16 and 32 in turn
   --weights W     how ours holds decode weights: ${DECODE_WEIGHTS.join(", ")}; default: all three
   --peer PEER     transformers (default) or none
   --steps N       timed calls of each side; default: ${TIMED}
@@ -67,7 +67,7 @@ export function parseOptions(args: string[]): Options {
   if (weights !== undefined && !(DECODE_WEIGHTS as readonly string[]).includes(weights)) throw misuse(`--weights ${weights}: ${DECODE_WEIGHTS.join(", ")} are known.`);
   if (peer !== "transformers" && peer !== "none") throw misuse(`--peer ${peer}: transformers or none is needed.`);
   return {
-    batches: batch === undefined ? [1, 8, 16] : [Number(batch)], weights: weights === undefined ? [...DECODE_WEIGHTS] : [weights as DecodeWeights],
+    batches: batch === undefined ? [1, 8, 16, 32] : [Number(batch)], weights: weights === undefined ? [...DECODE_WEIGHTS] : [weights as DecodeWeights],
     peer: peer === "transformers", steps: steps === undefined ? TIMED : Number(steps), anyway,
   };
 }

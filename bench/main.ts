@@ -1,6 +1,7 @@
 import { dpo } from "./dpo";
 import { BenchFailure } from "./failure";
 import { generate } from "./generate";
+import { load } from "./load";
 import { memory } from "./memory";
 import { step } from "./step";
 
@@ -11,7 +12,14 @@ export interface Bench {
   run(args: string[]): Promise<void>;
 }
 
-const benches: Record<string, Bench> = { dpo, step, memory, generate };
+/** Every bench by its command. `all` runs them in this order. */
+const benches: Record<string, Bench> = {
+  step,
+  dpo,
+  memory,
+  generate,
+  load,
+};
 
 const usage = `npm run bench -- NAME [options]
 Measures this library beside its peers in one run, and ends with one JSON line.

@@ -1,7 +1,9 @@
-import { availableParallelism, cpus, loadavg } from "node:os";
+import { availableParallelism } from "node:os";
 import type { Alternation } from "./alternate";
 import { bestPair, compare, figuresOf, type Comparison, type Figures, type Pair } from "./figures";
+import { machineLine } from "./machineLine";
 import type { BenchPrecision, PeerName } from "./options";
+import { tableRow, tableSide } from "./table";
 
 /** One cell of the table: what was measured at one batch size and precision. */
 export interface Cell {
@@ -37,7 +39,7 @@ export function report(outcome: Outcome, print: (line: string) => void = console
     return { cell, pairs, comparison: compare(pairs) };
   });
   for (const line of tableLines(results)) print(line);
-  print(machineLine(outcome));
+  print(machineLine(outcome.cells.flatMap(({ runs }) => runs), false));
   print(JSON.stringify(summary(outcome, results)));
 }
 
@@ -61,13 +63,6 @@ const othersOf = (cells: readonly Cell[]): number => Math.max(...cells.flatMap((
 
 const disturbedOf = (cells: readonly Cell[]): number => cells.flatMap(({ runs }) => runs).reduce((sum, { disturbed }) => sum + disturbed, 0);
 
-function machineLine({ cells }: Outcome): string {
-  const others = othersOf(cells);
-  const disturbed = disturbedOf(cells);
-  return `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; load average ${loadavg()[0]!.toFixed(1)}, other processes took at most ${(others * 100).toFixed(1)} % of the machine: not busy` +
-    (disturbed > 0 ? ` (${disturbed} disturbed rounds were measured again).` : ".");
-}
-
 const rounded = (value: number): number => Number(value.toPrecision(5));
 
 const plain = (figures: Figures): object => ({
@@ -87,5 +82,6 @@ export function summary(outcome: Outcome, results: readonly CellResult[]): objec
     cells: results.map(({ cell, pairs, comparison }) => ({
       batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.timed, batches: cell.tokens.length, disturbed: disturbedOf([cell]), ours: plain(bestPair(pairs).ours), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer)] : [])),
     })),
+    table: outcome.cells.flatMap(({ batch, precision, runs }) => runs.map(({ measured: [ours, peer] }) => tableRow(`DPO step, ${batch} pairs, ${precision}`, tableSide(ours!), peer ? tableSide(peer) : null))),
   };
 }
