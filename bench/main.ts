@@ -1,6 +1,7 @@
 import { dpo } from "./dpo";
 import { BenchFailure } from "./failure";
 import { generate } from "./generate";
+import { kernel } from "./kernel";
 import { load } from "./load";
 import { memory } from "./memory";
 import { step } from "./step";
@@ -19,6 +20,7 @@ const benches: Record<string, Bench> = {
   memory,
   generate,
   load,
+  kernel,
 };
 
 const usage = `npm run bench -- NAME [options]
