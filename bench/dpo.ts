@@ -48,6 +48,7 @@ export const dpo: Bench = {
   summary: "preference training: pairs per second and peak memory beside TRL's DPOTrainer or a plain PyTorch loop",
   usage,
   run: async (args) => runDpo(parseDpoOptions(args)),
+  parts: () => [{ args: ["--batch", "8", "--precision", "float32"], minutes: 8 }, { args: ["--batch", "8", "--precision", "bfloat16"], minutes: 10 }],
 };
 
 async function runDpo(options: DpoOptions): Promise<void> {

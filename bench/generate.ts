@@ -16,6 +16,7 @@ import { reportGeneration } from "./generateReport";
 import type { Bench } from "./main";
 import { busyMessage, ourSide, peerPython, peerSide } from "./running";
 
+const BATCHES = [1, 8, 16, 32];
 const NEW_TOKENS = 64;
 /** Prompts are cut to this many tokens, so that no side pads. */
 const PROMPT_TOKENS = 48;
@@ -42,6 +43,7 @@ export const generate: Bench = {
   summary: "generation: tokens per second, memory and share of the memory bandwidth beside transformers",
   usage,
   run: async (args) => runGenerate(parseOptions(args)),
+  parts: () => BATCHES.map((batch) => ({ args: ["--batch", String(batch)], minutes: batch < 16 ? 2 : batch < 32 ? 3 : 5 })),
 };
 
 interface Options {
@@ -67,7 +69,7 @@ export function parseOptions(args: string[]): Options {
   if (weights !== undefined && !(DECODE_WEIGHTS as readonly string[]).includes(weights)) throw misuse(`--weights ${weights}: ${DECODE_WEIGHTS.join(", ")} are known.`);
   if (peer !== "transformers" && peer !== "none") throw misuse(`--peer ${peer}: transformers or none is needed.`);
   return {
-    batches: batch === undefined ? [1, 8, 16, 32] : [Number(batch)], weights: weights === undefined ? [...DECODE_WEIGHTS] : [weights as DecodeWeights],
+    batches: batch === undefined ? BATCHES : [Number(batch)], weights: weights === undefined ? [...DECODE_WEIGHTS] : [weights as DecodeWeights],
     peer: peer === "transformers", steps: steps === undefined ? TIMED : Number(steps), anyway,
   };
 }

@@ -31,6 +31,7 @@ export const kernel: Bench = {
   summary: "time from a kernel's start to its first cell and its first import, beside ipykernel",
   usage,
   run: async (args) => runKernel(parseKernelOptions(args)),
+  parts: () => [{ args: [], minutes: 2 }],
 };
 
 export interface KernelOptions {

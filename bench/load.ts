@@ -44,6 +44,7 @@ export const load: Bench = {
   summary: "time from a process's start to a ready model and its first logits, beside transformers",
   usage,
   run: async (args) => runLoad(parseLoadOptions(args)),
+  parts: () => PRECISIONS.map((precision) => ({ args: ["--precision", precision], minutes: 2 })),
 };
 
 export interface LoadOptions {

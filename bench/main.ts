@@ -1,9 +1,12 @@
+import { allOf } from "./all";
 import { dpo } from "./dpo";
 import { BenchFailure } from "./failure";
 import { generate } from "./generate";
+import { growth } from "./growth";
 import { kernel } from "./kernel";
 import { load } from "./load";
 import { memory } from "./memory";
+import type { Part } from "./parts";
 import { step } from "./step";
 
 /** A bench: what it is called, what it says of itself, and what runs it. */
@@ -11,20 +14,28 @@ export interface Bench {
   summary: string;
   usage: string;
   run(args: string[]): Promise<void>;
+  /**
+   * What `all` runs of it; without it the bench is run once, without options. The JSON line of each has `table: TableRow[]`.
+   * @param out the folder for charts
+   */
+  parts?(out: string): readonly Part[];
 }
 
-/** Every bench by its command. `all` runs them in this order. */
-const benches: Record<string, Bench> = {
+/** What `all` runs, by its command, in this order. */
+const measured: Record<string, Bench> = {
   step,
   dpo,
   memory,
   generate,
   load,
   kernel,
+  growth,
 };
 
+const benches: Record<string, Bench> = { ...measured, all: allOf(measured) };
+
 const usage = `npm run bench -- NAME [options]
-Measures this library beside its peers in one run, and ends with one JSON line.
+Measures this library beside its peers in one run, and ends with one JSON line. All print the ratio, both medians, their spread and peak memory.
 
 ${Object.entries(benches).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`).join("\n")}
 

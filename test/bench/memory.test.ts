@@ -7,8 +7,8 @@ import { tokenizeRows } from "../../src/tokens/preference";
 import { tinyRows, tinyTokenizer } from "../step/tiny";
 
 test("options: defaults, and what cannot be is refused by name", () => {
-  assert.deepEqual(readOptions([]), { batch: 4, tokens: 512, plan: false, precisions: ["float32", "bfloat16"], peers: ["torch", "trl"] });
-  assert.deepEqual(readOptions(["--batch", "2", "--tokens", "128", "--precision", "bfloat16", "--peer", "none", "--plan"]), { batch: 2, tokens: 128, plan: true, precisions: ["bfloat16"], peers: [] });
+  assert.deepEqual(readOptions([]), { batch: 4, tokens: 512, rounds: 2, plan: false, precisions: ["float32", "bfloat16"], peers: ["torch", "trl"] });
+  assert.deepEqual(readOptions(["--batch", "2", "--tokens", "128", "--precision", "bfloat16", "--peer", "none", "--rounds", "5", "--plan"]), { batch: 2, tokens: 128, rounds: 5, plan: true, precisions: ["bfloat16"], peers: [] });
   const refused = (args: string[], message: RegExp): void => assert.throws(() => readOptions(args), (error: unknown) => error instanceof BenchFailure && error.exitCode === 2 && message.test(error.message));
   refused(["--batch", "0"], /--batch 0: a whole number from 1 to 64/);
   refused(["--tokens", "many"], /--tokens many: a whole number from 64 to 8192/);
