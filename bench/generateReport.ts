@@ -52,7 +52,7 @@ export function sideFigures({ side, setting, steps, peakBytes }: Measured, token
 function rowsOf(batch: number, sides: readonly SideFigures[], newTokens: number): TableRow[] {
   const plain = ({ side, setting, median_seconds, spread, peak_bytes }: SideFigures): TableSide => ({ side, setting: `${setting} weights`, median_seconds, spread, peak_bytes });
   const peer = sides.find(({ side, setting }) => side === "transformers" && setting === "bfloat16");
-  return sides.filter(({ side }) => side === "alignlab").map((ours) => tableRow(`generate ${newTokens} tokens, batch ${batch}`, plain(ours), peer ? plain(peer) : null));
+  return sides.filter(({ side }) => side === "alignlab").map((ours) => tableRow(`${newTokens} tokens, batch ${batch}`, plain(ours), peer ? plain(peer) : null));
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));

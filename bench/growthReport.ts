@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import path from "node:path";
 import { renderSvg } from "../src/chart/svg/render";
+import { BenchFailure } from "./failure";
 import type { Measured } from "./figures";
 import { growthChart, type GrowthValue } from "./growthChart";
 import { pointName, type Axis, type Point } from "./growthPoints";
@@ -92,6 +93,7 @@ export function reportGrowth({ axes, mostTokens, cells, anyway }: GrowthOutcome,
   const skipped = cells.flatMap((cell) => cell.skipped.map((each) => ({ ...cell.point, ...each })));
   for (const { side, setting, predictedBytes, availableBytes, ...point } of skipped) print(`${pointName(point)}: ${side} (${setting}) was left out: about ${(predictedBytes / 1e9).toFixed(1)} GB would be needed, ${(availableBytes / 1e9).toFixed(1)} GB are there.`);
   const runs = cells.flatMap(({ sides }) => sides);
+  if (runs.length === 0) throw new BenchFailure(1, "No point fits into the memory of this machine: ask for fewer tokens with --most-tokens.");
   print(machineLine(runs, anyway));
 
   const date = new Date().toISOString().slice(0, 10);

@@ -46,7 +46,7 @@ export function reportLoad({ cells, anyway }: { cells: LoadCell[]; anyway: boole
   const results = cells.map((cell) => {
     const [ours, peer] = cell.sides.map(sideOf);
     const plain = ({ stages: _, ...side }: TableSide & { stages: object }): TableSide => side;
-    const row: TableRow = tableRow(`start to first logits, ${cell.precision}, ${cell.start}`, plain(ours!), peer ? plain(peer) : null);
+    const row: TableRow = tableRow(`${cell.start} start to the first logits, ${cell.precision}`, plain(ours!), peer ? plain(peer) : null);
     return { cell, ours: ours!, peer: peer ?? null, row };
   });
   const heads = ["start", "side", "setting", "s", "± %", ...STAGES, FURTHER, "peak GB", "ratio", "memory"];

@@ -45,12 +45,12 @@ export function describeDates(results: readonly PartResult[]): string {
 
 const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("\n", " ");
 
-function lineOf({ work, ours, peer, ratio, memory_ratio: memory }: TableRow, busy: boolean): string {
+function lineOf(bench: string, { work, ours, peer, ratio, memory_ratio: memory }: TableRow, busy: boolean): string {
   const sides = [ours, ...(peer ? [peer] : [])];
   const both = (write: (side: TableSide) => string): string => sides.map(write).join(" / ");
   const seconds = ({ median_seconds: value }: TableSide): string => (value === null ? "–" : value.toPrecision(3));
   const cells = [
-    busy ? `${work} (on a busy machine)` : work, ours.setting, peer ? [NAMES[peer.side] ?? peer.side, peer.setting].join(" ") : "none", both(seconds), ratio?.toFixed(2) ?? "", both(({ spread }) => (spread * 100).toFixed(1)),
+    `\`${bench}\``, busy ? `${work} (on a busy machine)` : work, ours.setting, peer ? [NAMES[peer.side] ?? peer.side, peer.setting].join(" ") : "none", both(seconds), ratio?.toFixed(2) ?? "", both(({ spread }) => (spread * 100).toFixed(1)),
     both(({ peak_bytes: bytes }) => (bytes / 1e9).toFixed(2)), memory?.toFixed(2) ?? "",
   ];
   return `| ${cells.map(cell).join(" | ")} |`;
@@ -61,17 +61,17 @@ export function benchMarkdown(results: readonly PartResult[], chart: string | nu
   const measured = results.filter(({ status }) => status === "measured");
   const versions: Record<string, string> = Object.assign({}, ...measured.map(({ json }) => json?.versions ?? {}));
   const machines = [...new Set(results.map(({ machine }) => describeMachine(machine)))].join("; ");
-  const lines = results.flatMap(({ part, status, reason, json }) => {
-    if (status === "measured") return json!.table.map((row) => lineOf(row, json!.busy === true));
-    return [`| ${cell(`\`${part}\``)} | ${status} |  |  |  |  |  | ${cell(status === "failed" ? reason.split("\n")[0]! : "")} |`];
+  const lines = results.flatMap(({ part, bench, status, reason, json }) => {
+    if (status === "measured") return json!.table.map((row) => lineOf(bench, row, json!.busy === true));
+    return [`| \`${bench}\` | ${cell(part)} | ${status} | ${cell(status === "failed" ? reason.split("\n")[0]! : "")} |  |  |  |  |  |`];
   });
   return [
     `Measured ${describeDates(results)} on ${machines}; Node ${results[0]!.machine.node}${Object.entries(versions).filter(([name]) => name !== "node").map(([name, version]) => `, ${name} ${version}`).join("")}.`,
     "Two figures with a stroke are Alignlab's and the peer's: median seconds, the spread (half the distance between the quartiles, as a part of the median), and the highest resident memory of the process. Where no seconds stand, the spread is that of memory.",
     "A ratio above 1 says that Alignlab is faster, a memory ratio below 1 that it takes less.",
     "",
-    "| work | Alignlab | peer | s | ratio | ± % | peak GB | memory ratio |",
-    "|---|---|---|---|---|---|---|---|",
+    "| bench | work | Alignlab | peer | s | ratio | ± % | peak GB | memory ratio |",
+    "|---|---|---|---|---|---|---|---|---|",
     ...lines,
     "",
     ...(chart === null ? [] : [`![Seconds and memory of forward and backward against tokens, batch and layers](${chart.split(path.sep).join("/")})`, ""]),

@@ -1,7 +1,6 @@
-import { availableParallelism } from "node:os";
+import { availableParallelism, cpus, loadavg } from "node:os";
 import type { Alternation } from "./alternate";
 import { bestPair, compare, figuresOf, type Comparison, type Figures, type Pair } from "./figures";
-import { machineLine } from "./machineLine";
 import type { BenchPrecision, PeerName } from "./options";
 import { tableRow, tableSide } from "./table";
 
@@ -39,7 +38,7 @@ export function report(outcome: Outcome, print: (line: string) => void = console
     return { cell, pairs, comparison: compare(pairs) };
   });
   for (const line of tableLines(results)) print(line);
-  print(machineLine(outcome.cells.flatMap(({ runs }) => runs), false));
+  print(machineLine(outcome));
   print(JSON.stringify(summary(outcome, results)));
 }
 
@@ -63,6 +62,13 @@ const othersOf = (cells: readonly Cell[]): number => Math.max(...cells.flatMap((
 
 const disturbedOf = (cells: readonly Cell[]): number => cells.flatMap(({ runs }) => runs).reduce((sum, { disturbed }) => sum + disturbed, 0);
 
+function machineLine({ cells }: Outcome): string {
+  const others = othersOf(cells);
+  const disturbed = disturbedOf(cells);
+  return `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; load average ${loadavg()[0]!.toFixed(1)}, other processes took at most ${(others * 100).toFixed(1)} % of the machine: not busy` +
+    (disturbed > 0 ? ` (${disturbed} disturbed rounds were measured again).` : ".") + " ± is half the distance between the quartiles.";
+}
+
 const rounded = (value: number): number => Number(value.toPrecision(5));
 
 const plain = (figures: Figures): object => ({
@@ -79,9 +85,9 @@ export function summary(outcome: Outcome, results: readonly CellResult[]): objec
   return {
     bench: "dpo", peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
     busy: false, others: rounded(othersOf(outcome.cells)), versions: Object.assign({}, ...last.cell.runs.flatMap(({ ready }) => ready.map(({ versions }) => versions))),
+    table: outcome.cells.flatMap(({ batch, precision, runs }) => runs.map(({ measured: [ours, peer] }) => tableRow(`batch ${batch}, ${precision}`, tableSide(ours!), peer ? tableSide(peer) : null))),
     cells: results.map(({ cell, pairs, comparison }) => ({
       batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.timed, batches: cell.tokens.length, disturbed: disturbedOf([cell]), ours: plain(bestPair(pairs).ours), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer)] : [])),
     })),
-    table: outcome.cells.flatMap(({ batch, precision, runs }) => runs.map(({ measured: [ours, peer] }) => tableRow(`DPO step, ${batch} pairs, ${precision}`, tableSide(ours!), peer ? tableSide(peer) : null))),
   };
 }

@@ -153,6 +153,6 @@ export function summary(outcome: StepOutcome, results: readonly CellResult[]): o
         ours: plain(run.ours, cell.flops), peer: run.peer && plain(run.peer, cell.flops), matmuls: run.matmuls.map((each) => plain(each, cell.products * MATMUL_FLOPS)),
       })),
     })),
-    table: results.flatMap(({ cell, runs }) => runs.map(({ run }) => tableRow(`forward and backward, ${cell.shape.batch} × ${cell.shape.length} tokens, ${cell.precision}`, tableSide(run.ours), run.peer && tableSide(run.peer)))),
+    table: results.flatMap(({ cell, runs }) => runs.map(({ run }) => tableRow(`${cell.shape.batch} × ${cell.shape.length} tokens, ${cell.precision}`, tableSide(run.ours), run.peer && tableSide(run.peer)))),
   };
 }

@@ -15,6 +15,7 @@ export interface TableSide {
 
 /** A line of the table that `bench all` writes: ours beside a peer, on the same work in the same run. */
 export interface TableRow {
+  /** What was done, without the bench's name. */
   work: string;
   ours: TableSide;
   /** Null when ours was measured alone. */

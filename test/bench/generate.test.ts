@@ -43,5 +43,5 @@ test("the report ends with one line of JSON, with ratios to transformers in bflo
   assert.match(lines[1]!, /^8 +alignlab +int8 +512\.0 .* 15\.0 .* 2\.00 +2\.00 +1\.00$/);
   const { table } = JSON.parse(lines.at(-1)!) as { table: TableRow[] };
   assert.equal(table.length, 1);
-  assert.deepEqual([table[0]!.work, table[0]!.ours.setting, table[0]!.peer!.setting, table[0]!.ratio], ["generate 64 tokens, batch 8", "int8 weights", "bfloat16 weights", 2]);
+  assert.deepEqual([table[0]!.work, table[0]!.ours.setting, table[0]!.peer!.setting, table[0]!.ratio], ["64 tokens, batch 8", "int8 weights", "bfloat16 weights", 2]);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BenchFailure } from "../../bench/failure";
-import { readOptions } from "../../bench/memory";
+import { readOptions, summarise } from "../../bench/memory";
 import { rowsOfLength } from "../../bench/memoryRows";
 import { tokenizeRows } from "../../src/tokens/preference";
 import { tinyRows, tinyTokenizer } from "../step/tiny";
@@ -25,4 +25,10 @@ test("rows: prompt and answer take exactly the tokens asked for, whatever the pr
   assert.ok(new Set(tokenized.map((row) => row.prompt_input_ids.length)).size > 1);
   assert.notDeepEqual(tokenized[0]!.chosen_input_ids, tokenized[0]!.rejected_input_ids);
   assert.throws(() => rowsOfLength(tinyRows(1), tokenizer, 1, 5), (error: unknown) => error instanceof BenchFailure && /--tokens 5: prompt and answer take \d+/.test(error.message));
+});
+
+test("several processes of a side: the median of their peaks, and how far they lie apart", () => {
+  const peaks = [3e9, 1e9, 2e9].map((peakBytes) => ({ side: "torch", setting: "float32", peakBytes }));
+  // Quartiles of 1, 2, 3 are 1.5 and 2.5: (2.5 − 1.5) ÷ 2 ÷ 2.
+  assert.deepEqual(summarise(peaks), { side: "torch", setting: "float32", peakBytes: 2e9, spread: 0.25 });
 });
