@@ -41,9 +41,9 @@ The last line is JSON: for each batch, tokens per second of each side, peak memo
 
 export const generate: Bench = {
   summary: "generation: tokens per second, memory and share of the memory bandwidth beside transformers",
+  parts: () => BATCHES.map((batch) => ({ args: ["--batch", String(batch)], minutes: batch < 16 ? 2 : batch < 32 ? 3 : 5 })),
   usage,
   run: async (args) => runGenerate(parseOptions(args)),
-  parts: () => BATCHES.map((batch) => ({ args: ["--batch", String(batch)], minutes: batch < 16 ? 2 : batch < 32 ? 3 : 5 })),
 };
 
 interface Options {

@@ -45,9 +45,9 @@ The spread (±) is half the distance between the quartiles, as a part of the med
 
 export const growth: Bench = {
   summary: "a chart of seconds and memory against tokens, batch and layers, beside PyTorch",
+  parts: (out) => [{ args: ["--out", out], minutes: 12 }],
   usage,
   run: async (args) => runGrowth(parseGrowthOptions(args)),
-  parts: (out) => [{ args: ["--out", out], minutes: 12 }],
 };
 
 export interface GrowthOptions {

@@ -29,9 +29,9 @@ by ours) to the first cell and to the import, and memory_ratio (our peak memory 
 
 export const kernel: Bench = {
   summary: "time from a kernel's start to its first cell and its first import, beside ipykernel",
+  parts: () => [{ args: [], minutes: 2 }],
   usage,
   run: async (args) => runKernel(parseKernelOptions(args)),
-  parts: () => [{ args: [], minutes: 2 }],
 };
 
 export interface KernelOptions {

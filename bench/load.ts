@@ -42,9 +42,9 @@ peer's median by ours), memory_ratio (our peak memory by the peer's), and each s
 
 export const load: Bench = {
   summary: "time from a process's start to a ready model and its first logits, beside transformers",
+  parts: () => PRECISIONS.map((precision) => ({ args: ["--precision", precision], minutes: 2 })),
   usage,
   run: async (args) => runLoad(parseLoadOptions(args)),
-  parts: () => PRECISIONS.map((precision) => ({ args: ["--precision", precision], minutes: 2 })),
 };
 
 export interface LoadOptions {

@@ -60,9 +60,9 @@ The last line is JSON: memory_ratio is our median peak by the lowest of the peer
 
 export const memory: Bench = {
   summary: "peak memory of a DPO step beside PyTorch and TRL, and what the planner predicts",
+  parts: () => PRECISIONS.map((precision) => ({ args: ["--precision", precision, "--peer", "torch"], minutes: 5 })),
   usage,
   run: async (args) => runMemory(readOptions(args)),
-  parts: () => PRECISIONS.map((precision) => ({ args: ["--precision", precision, "--peer", "torch"], minutes: 5 })),
 };
 
 interface Options {

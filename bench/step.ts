@@ -54,14 +54,14 @@ The last line is JSON: ratios (the peer's median seconds by ours), memory_ratios
 
 export const step: Bench = {
   summary: "forward and backward of the packaged model: seconds, FLOP/s and peak memory beside PyTorch",
-  usage,
-  run: async (args) => runStep(parseStepOptions(args)),
   parts: () => [
     { args: ["--shape", "4x128", "--precision", "bfloat16", "--steps", "12"], minutes: 3 },
     { args: ["--shape", "4x128", "--precision", "float32", "--steps", "8"], minutes: 2 },
     { args: ["--shape", "8x256", "--precision", "bfloat16", "--steps", "8"], minutes: 5 },
     { args: ["--shape", "8x256", "--precision", "float32", "--steps", "6"], minutes: 4 },
   ],
+  usage,
+  run: async (args) => runStep(parseStepOptions(args)),
 };
 
 interface Peer {
