@@ -12,11 +12,11 @@ import { ourSide, peerPython, peerSide } from "./running";
 import type { DpoJob } from "./job";
 import type { Bench } from "./main";
 import { rowsOfLength } from "./memoryRows";
+import { spreadOf, tableRow, type TableSide } from "./table";
 import { median } from "./figures";
 import { oneOf, parseOptionsOf, PRECISIONS, wholeNumber, type BenchPrecision } from "./options";
 import { readRows } from "./rows";
 import type { Side } from "./side";
-import { spreadOf, tableRow, type TableSide } from "./table";
 
 /** Steps of each process: the second is the first with the optimiser's moments in use, the third is as every later one. */
 const STEPS = 3;
