@@ -9,7 +9,7 @@ import { BUSY_ABOVE, othersNow } from "./busy";
 import { peerCheckpoint } from "./checkpoint";
 import { runToEnd } from "./fresh";
 import type { PlanAnswer, PlanJob } from "./growthJob";
-import { AXES, pointName, pointsOf, timedSteps, type Axis, type Point } from "./growthPoints";
+import { AXES, pointName, pointsOf, stepsOf, type Axis, type Point } from "./growthPoints";
 import { reportGrowth, type GrowthCell, type GrowthSide, type Skipped } from "./growthReport";
 import type { Bench } from "./main";
 import { oneOf, parseOptionsOf, wholeNumber } from "./options";
@@ -17,9 +17,6 @@ import { busyMessage, ourProcess, ourSide, peerPython, peerSide, progress } from
 import type { Side } from "./side";
 import { noticing, randomIds } from "./step";
 import type { StepCheck, StepJob } from "./stepJob";
-
-/** Untimed steps of each side, after the one that each computes to be compared. */
-const WARM_UP = 1;
 
 /** By so many times our predicted peak in bfloat16 PyTorch's may be higher: what is measured is up to 2. */
 const PEER_MARGIN = 2;
@@ -37,7 +34,7 @@ out, and named. On an idle machine with two cores it takes about 12 minutes.
   --axis A             tokens, batch or layers; default: all three
   --most-tokens N      leave out points of more tokens at once; default: 4096
   --peer PEER          torch (default) or none
-  --steps N            timed steps of each point; default: 7 for little work, 4, 3 for much
+  --steps N            timed steps of each point; default: 5, or 3 above 512 tokens
   --out FOLDER         where growth.svg, growth.csv and growth.json are written; default: runs/bench
   --anyway             measure on a busy machine too, and say so
 
@@ -129,8 +126,9 @@ async function measurePoint(point: Point, candidates: readonly Candidate[], avai
       skipped.push({ side: name, setting, predictedBytes: Math.round(predicted), availableBytes: Math.round(available) });
       continue;
     }
+    const { warmUp, timed } = stepsOf(point);
     const shares: number[] = [];
-    const { measured, ready, others, disturbed } = await alternate([open()], [WARM_UP], steps ?? timedSteps(point), progress(label), anyway ? noticing(shares) : undefined);
+    const { measured, ready, others, disturbed } = await alternate([open()], [warmUp], steps ?? timed, progress(label), anyway ? noticing(shares) : undefined);
     sides.push({
       measured: measured[0]!, check: ready[0]!.check as unknown as StepCheck, versions: ready[0]!.versions, others: anyway ? Math.max(...shares) : others, disturbed,
       ...(name === "alignlab" ? { predictedBytes: Math.round(predicted) } : {}),

@@ -37,8 +37,11 @@ export function pointsOf(axes: readonly Axis[], most: number): Point[] {
   return axes.flatMap((axis) => pointsOn(axis, most)).filter((point, at, all) => all.findIndex((other) => same(other, point)) === at);
 }
 
-/** Timed steps of a point: fewer where each takes long. */
-export function timedSteps(point: Point): number {
-  const work = (tokensOf(point) * point.layers) / ALL_LAYERS;
-  return work <= 512 ? 7 : work <= 2048 ? 4 : 3;
+/**
+ * Steps of a point: fewer where each takes long. Before them each side computes one to be compared, which compiles and
+ * fills its caches; where steps are short the next one does not count either.
+ */
+export function stepsOf(point: Point): { warmUp: number; timed: number } {
+  const short = (tokensOf(point) * point.layers) / ALL_LAYERS <= 512;
+  return short ? { warmUp: 1, timed: 5 } : { warmUp: 0, timed: 3 };
 }

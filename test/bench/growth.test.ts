@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { BenchFailure } from "../../bench/failure";
 import { parseGrowthOptions } from "../../bench/growth";
 import { growthChart, panelValues, roundTicks, type GrowthValue } from "../../bench/growthChart";
-import { AXES, placeOn, pointName, pointsOf, pointsOn, timedSteps, type Point } from "../../bench/growthPoints";
+import { AXES, placeOn, pointName, pointsOf, pointsOn, stepsOf, type Point } from "../../bench/growthPoints";
 import { growthCsv, growthRows, reportGrowth, type GrowthCell } from "../../bench/growthReport";
 
 test("options: the three axes by default, and what cannot be is refused by name", () => {
@@ -27,8 +27,8 @@ test("points: tokens 64 to 2,048, batch 1 to 32, layers 6 to 30, each once, fewe
   assert.equal(all.length, 15);
   assert.equal(new Set(all.map(pointName)).size, 15);
   assert.deepEqual(pointsOf(["batch"], 512).map(({ batch }) => batch), [1, 2, 4]);
-  assert.deepEqual([64, 1024, 2048].map((length) => timedSteps({ batch: 1, length, layers: 30 })), [7, 4, 4]);
-  assert.equal(timedSteps({ batch: 32, length: 128, layers: 30 }), 3);
+  assert.deepEqual([64, 512, 1024].map((length) => stepsOf({ batch: 1, length, layers: 30 }).timed), [5, 5, 3]);
+  assert.deepEqual(stepsOf({ batch: 16, length: 128, layers: 6 }), { warmUp: 1, timed: 5 });
 });
 
 test("ticks are 1, 2 and 5 times powers of ten, from below the lowest to above the highest", () => {
