@@ -93,7 +93,7 @@ async function runGrowth(options: GrowthOptions): Promise<void> {
       ];
       cells.push(await measurePoint(point, sides, plan.available, options, `point ${p + 1} of ${points.length}, ${pointName(point)}`));
     }
-    reportGrowth({ axes: options.axes, mostTokens: options.mostTokens, cells, anyway: options.anyway }, options.out);
+    reportGrowth({ axes: options.axes, mostTokens: options.mostTokens, cells }, options.out);
   } catch (error) {
     throw error instanceof DisturbedError ? busyMessage(error.others) : error;
   } finally {

@@ -6,7 +6,7 @@ import { BenchFailure } from "./failure";
 import type { Measured } from "./figures";
 import { growthChart, type GrowthValue } from "./growthChart";
 import { pointName, type Axis, type Point } from "./growthPoints";
-import { machineLine } from "./machineLine";
+import { machineLine, wasBusy } from "./machineLine";
 import type { StepCheck } from "./stepJob";
 import { agreementOf } from "./stepReport";
 import { tableSide, type TableSide } from "./table";
@@ -41,7 +41,6 @@ export interface GrowthOutcome {
   axes: readonly Axis[];
   mostTokens: number;
   cells: GrowthCell[];
-  anyway: boolean;
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(5));
@@ -83,7 +82,7 @@ export function growthCsv(rows: readonly GrowthRow[]): string {
 const NAMES: Record<string, string> = { alignlab: "Alignlab", torch: "PyTorch" };
 
 /** Prints the table and the JSON line, and writes chart, CSV and JSON into a folder. */
-export function reportGrowth({ axes, mostTokens, cells, anyway }: GrowthOutcome, out: string, print: (line: string) => void = console.log): void {
+export function reportGrowth({ axes, mostTokens, cells }: GrowthOutcome, out: string, print: (line: string) => void = console.log): void {
   const rows = growthRows(cells);
   const lines = textTable(["work", "side", "setting", "s/step", "± %", "peak GB", "predicted GB", "ratio", "memory"], rows.map((row) => [
     pointName(row), row.side, row.setting, row.median_seconds!.toFixed(3), (row.spread * 100).toFixed(1), (row.peak_bytes / 1e9).toFixed(2),
@@ -94,13 +93,13 @@ export function reportGrowth({ axes, mostTokens, cells, anyway }: GrowthOutcome,
   for (const { side, setting, predictedBytes, availableBytes, ...point } of skipped) print(`${pointName(point)}: ${side} (${setting}) was left out: about ${(predictedBytes / 1e9).toFixed(1)} GB would be needed, ${(availableBytes / 1e9).toFixed(1)} GB are there.`);
   const runs = cells.flatMap(({ sides }) => sides);
   if (runs.length === 0) throw new BenchFailure(1, "No point fits into the memory of this machine: ask for fewer tokens with --most-tokens.");
-  print(machineLine(runs, anyway));
+  print(machineLine(runs));
 
   const date = new Date().toISOString().slice(0, 10);
   const values = rows.map((row): GrowthValue => ({ point: row, name: `${NAMES[row.side] ?? row.side}, ${row.setting}`, seconds: row.median_seconds!, bytes: row.peak_bytes }));
-  const title = `Forward and backward of SmolLM2-135M, ${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads, ${date}${anyway ? ", on a busy machine" : ""}`;
+  const title = `Forward and backward of SmolLM2-135M, ${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads, ${date}${wasBusy(runs) ? ", on a busy machine" : ""}`;
   const json = {
-    bench: "growth", date, busy: anyway, threads: availableParallelism(), others: rounded(Math.max(...runs.map(({ others }) => others))), disturbed: runs.reduce((sum, run) => sum + run.disturbed, 0),
+    bench: "growth", date, busy: wasBusy(runs), threads: availableParallelism(), others: rounded(Math.max(...runs.map(({ others }) => others))), disturbed: runs.reduce((sum, run) => sum + run.disturbed, 0),
     versions: Object.assign({}, ...runs.map(({ versions }) => versions)), points: rows, skipped, table: [],
   };
   mkdirSync(out, { recursive: true });

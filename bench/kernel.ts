@@ -55,7 +55,7 @@ async function runKernel({ peer, rounds, anyway }: KernelOptions): Promise<void>
   try {
     const sides = [await ourKernel(jupyter, folder), ...(peer === "none" ? [] : [pythonKernel(jupyter, packagesOf(await peerPython()), folder)])];
     const run = await freshRounds(sides, { warmUp: 1, timed: rounds, anyway }, progress("kernel"));
-    reportKernel({ sides: sides.map(({ name, setting }, s) => ({ name, setting, samples: run.samples[s]! })), others: run.others, disturbed: run.disturbed, anyway });
+    reportKernel({ sides: sides.map(({ name, setting }, s) => ({ name, setting, samples: run.samples[s]! })), others: run.others, disturbed: run.disturbed });
   } catch (error) {
     throw error instanceof DisturbedError ? busyMessage(error.others) : error;
   } finally {

@@ -1,6 +1,6 @@
 import { median } from "./figures";
 import type { Sample } from "./fresh";
-import { machineLine } from "./machineLine";
+import { machineLine, wasBusy } from "./machineLine";
 import { spreadOf, tableRow, type TableSide } from "./table";
 import { textTable } from "./textTable";
 
@@ -12,7 +12,6 @@ export interface KernelOutcome {
   sides: { name: string; setting: string; samples: Sample[] }[];
   others: number;
   disturbed: number;
-  anyway: boolean;
 }
 
 type KernelSide = KernelOutcome["sides"][number];
@@ -31,7 +30,7 @@ function sideOf({ name, setting, samples }: KernelSide, secondsOf: (sample: Samp
 }
 
 /** Prints the table and the JSON line. */
-export function reportKernel({ sides, others, disturbed, anyway }: KernelOutcome, print: (line: string) => void = console.log): void {
+export function reportKernel({ sides, others, disturbed }: KernelOutcome, print: (line: string) => void = console.log): void {
   const [ours, peer] = sides;
   const rows = WAITED_FOR.map(({ work, secondsOf }) => tableRow(work, sideOf(ours!, secondsOf), peer ? sideOf(peer, secondsOf) : null));
   const stages = (side: KernelSide): Record<string, number> => Object.fromEntries(KERNEL_STAGES.map((stage) => [stage, rounded(median(side.samples.map(({ parts }) => parts[stage]!)))]));
@@ -41,9 +40,9 @@ export function reportKernel({ sides, others, disturbed, anyway }: KernelOutcome
   ])), 2);
   for (const line of lines) print(line);
   for (const side of sides) print(`${side.name}: ${Object.entries(stages(side)).map(([stage, seconds]) => `${stage} ${seconds.toFixed(2)} s`).join(", ")}. Peak memory is that after the import.`);
-  print(machineLine([{ others, disturbed }], anyway));
+  print(machineLine([{ others, disturbed }]));
   print(JSON.stringify({
-    bench: "kernel", busy: anyway, others: rounded(others), disturbed, rounds: ours!.samples.length, versions: Object.assign({}, ...sides.map(({ samples }) => samples[0]!.versions)),
+    bench: "kernel", busy: wasBusy([{ others, disturbed }]), others: rounded(others), disturbed, rounds: ours!.samples.length, versions: Object.assign({}, ...sides.map(({ samples }) => samples[0]!.versions)),
     ratio_first_cell: rows[0]!.ratio, ratio_import: rows[1]!.ratio, memory_ratio: rows[1]!.memory_ratio, sides: sides.map((side) => ({ side: side.name, setting: side.setting, stages: stages(side) })), table: rows,
   }));
 }

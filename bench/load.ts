@@ -90,7 +90,7 @@ async function runLoad({ precisions, starts, peer, rounds, anyway }: LoadOptions
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  reportLoad({ cells, anyway });
+  reportLoad({ cells });
 }
 
 function ourStart(setting: string, start: Start, job: string, folder: string): FreshSide {

@@ -2,7 +2,7 @@ import { BenchFailure } from "./failure";
 import { median } from "./figures";
 import type { Sample } from "./fresh";
 import { STAGES } from "./loadJob";
-import { machineLine } from "./machineLine";
+import { machineLine, wasBusy } from "./machineLine";
 import type { BenchPrecision } from "./options";
 import { AGREEMENT } from "./stepReport";
 import { spreadOf, tableRow, type TableRow, type TableSide } from "./table";
@@ -41,7 +41,7 @@ export function requireSameLogits({ precision, sides }: LoadCell): void {
 }
 
 /** Prints the table and the JSON line. */
-export function reportLoad({ cells, anyway }: { cells: LoadCell[]; anyway: boolean }, print: (line: string) => void = console.log): void {
+export function reportLoad({ cells }: { cells: LoadCell[] }, print: (line: string) => void = console.log): void {
   cells.forEach(requireSameLogits);
   const results = cells.map((cell) => {
     const [ours, peer] = cell.sides.map(sideOf);
@@ -55,9 +55,9 @@ export function reportLoad({ cells, anyway }: { cells: LoadCell[]; anyway: boole
     side === ours ? (row.ratio?.toFixed(2) ?? "") : "", side === ours ? (row.memory_ratio?.toFixed(2) ?? "") : "",
   ])), 3);
   for (const line of lines) print(line);
-  print(machineLine(cells, anyway));
+  print(machineLine(cells));
   print(JSON.stringify({
-    bench: "load", busy: anyway, others: rounded(Math.max(...cells.map(({ others }) => others))), versions: Object.assign({}, ...cells.flatMap(({ sides }) => sides.map(({ samples }) => samples[0]!.versions))),
+    bench: "load", busy: wasBusy(cells), others: rounded(Math.max(...cells.map(({ others }) => others))), versions: Object.assign({}, ...cells.flatMap(({ sides }) => sides.map(({ samples }) => samples[0]!.versions))),
     cells: results.map(({ cell, ours, peer, row }) => ({
       precision: cell.precision, start: cell.start, ratio: row.ratio, memory_ratio: row.memory_ratio, rounds: cell.sides[0]!.samples.length, disturbed: cell.disturbed, ours, peer,
     })),

@@ -83,7 +83,7 @@ async function runStep(options: StepOptions): Promise<void> {
       cells.push({ shape, precision, flops: trainingFlops(config, shape), products: PRODUCTS, ...measured });
     }
   }
-  reportStep({ peer: options.peer, anyway: options.anyway, cells });
+  reportStep({ peer: options.peer, cells });
 }
 
 interface CellPlan {

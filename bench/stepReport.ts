@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { BenchFailure } from "./failure";
 import { figuresOf, quantile, type Measured } from "./figures";
-import { machineLine } from "./machineLine";
+import { machineLine, wasBusy } from "./machineLine";
 import type { BenchPrecision } from "./options";
 import { MATMUL_FLOPS } from "./stepFlops";
 import type { StepCheck } from "./stepJob";
@@ -36,8 +36,6 @@ export interface StepCell {
 
 export interface StepOutcome {
   peer: StepPeer;
-  /** Whether the run was asked for on a busy machine. */
-  anyway: boolean;
   cells: StepCell[];
 }
 
@@ -102,7 +100,7 @@ export function reportStep(outcome: StepOutcome, print: (line: string) => void =
   const results = outcome.cells.map((cell) => ({ cell, runs: evaluate(cell) }));
   for (const line of textTable(HEADINGS, results.flatMap(({ cell, runs }) => runs.flatMap((result) => rowsOf(cell, result))), 3)) print(line);
   for (const { shape, unavailable } of outcome.cells) for (const { setting, reason } of unavailable) print(`${shapeName(shape)} ${setting}: not available here: ${reason}`);
-  print(machineLine(runsOf(outcome), outcome.anyway));
+  print(machineLine(runsOf(outcome)));
   print(JSON.stringify(summary(outcome, results)));
 }
 
@@ -143,7 +141,7 @@ export function summary(outcome: StepOutcome, results: readonly CellResult[]): o
   return {
     bench: "step", peer: outcome.peer, threads: availableParallelism(), ratios: named(({ ratio }) => ratio!), memory_ratios: named(({ memoryRatio }) => memoryRatio!), flops_shares: Object.fromEntries(results.map(share)),
     unavailable: results.flatMap(({ cell }) => cell.unavailable.map(({ setting, reason }) => ({ shape: shapeName(cell.shape), setting, reason }))),
-    busy: outcome.anyway, others: rounded(Math.max(...runsOf(outcome).map((run) => run.others))), versions: Object.assign({}, ...runsOf(outcome).map((run) => run.versions)),
+    busy: wasBusy(runsOf(outcome)), others: rounded(Math.max(...runsOf(outcome).map((run) => run.others))), versions: Object.assign({}, ...runsOf(outcome).map((run) => run.versions)),
     cells: results.map(({ cell, runs }) => ({
       shape: shapeName(cell.shape), precision: cell.precision, flops: cell.flops,
       runs: runs.map(({ run, name, ratio, memoryRatio, agreement, matmulFlops, flopsShare }) => ({

@@ -74,7 +74,7 @@ test("the report writes chart, CSV and JSON, and names what was left out", () =>
     const lines: string[] = [];
     const left: GrowthCell = { ...cell(point(1, 128)), skipped: [{ side: "torch", setting: "bfloat16 autocast", predictedBytes: 9e9, availableBytes: 4e9 }] };
     left.sides.pop();
-    reportGrowth({ axes: AXES, mostTokens: 4096, cells: [cell(point(1, 64)), left], anyway: false }, folder, (line) => lines.push(line));
+    reportGrowth({ axes: AXES, mostTokens: 4096, cells: [cell(point(1, 64)), left] }, folder, (line) => lines.push(line));
     assert.ok(lines.includes("1x128, 30 layers: torch (bfloat16 autocast) was left out: about 9.0 GB would be needed, 4.0 GB are there."), lines.join("\n"));
     const json = JSON.parse(lines.at(-1)!);
     assert.deepEqual(json, JSON.parse(readFileSync(path.join(folder, "growth.json"), "utf8")));
@@ -84,7 +84,7 @@ test("the report writes chart, CSV and JSON, and names what was left out", () =>
     assert.equal(growthCsv([]).split("\n").length, 2);
     const svg = readFileSync(path.join(folder, "growth.svg"), "utf8");
     for (const text of ["Alignlab, bfloat16", "PyTorch, bfloat16 autocast", "2,048", "peak memory in GB"]) assert.ok(svg.includes(text), text);
-    assert.throws(() => reportGrowth({ axes: AXES, mostTokens: 4096, cells: [{ ...left, sides: [] }], anyway: false }, folder, () => undefined), /No point fits into the memory/);
+    assert.throws(() => reportGrowth({ axes: AXES, mostTokens: 4096, cells: [{ ...left, sides: [] }] }, folder, () => undefined), /No point fits into the memory/);
   } finally {
     rmSync(folder, { recursive: true });
   }
