@@ -31,6 +31,7 @@ The last line is JSON: ratio is our pairs per second by the peer's best, memory_
 
 export const dpo: Bench = {
   summary: "preference training: pairs per second and peak memory beside TRL's DPOTrainer or a plain PyTorch loop",
+  parts: () => [{ args: ["--batch", "8", "--precision", "float32"], minutes: 8 }, { args: ["--batch", "8", "--precision", "bfloat16"], minutes: 10 }],
   usage,
   run: async (args) => runDpo(parsePairOptions("dpo", args)),
 };

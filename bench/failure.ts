@@ -2,7 +2,7 @@
 export class BenchFailure extends Error {
   override name = "BenchFailure";
 
-  constructor(readonly exitCode: 1 | 2 | 3, message: string) {
+  constructor(readonly exitCode: 1 | 2 | 3 | 130, message: string) {
     super(message);
   }
 }

@@ -16,6 +16,7 @@ import { reportGeneration } from "./generateReport";
 import type { Bench } from "./main";
 import { busyMessage, ourSide, peerPython, peerSide } from "./running";
 
+const BATCHES = [1, 8, 16, 32];
 const NEW_TOKENS = 64;
 /** Prompts are cut to this many tokens, so that no side pads. */
 const PROMPT_TOKENS = 48;
@@ -30,7 +31,7 @@ Greedy generation of ${NEW_TOKENS} tokens (exactly) by the packaged model after 
 and float32 weights. Every side is a process of its own with the same weights, prompts and threads; calls are timed in turn
 after a warm-up. One more process streams over memory between them: what decoding reads, by the machine's bandwidth.
 
-  --batch N       sequences at once; default: 1, then 8, then 16
+  --batch N       sequences at once; default: 1, 8, 16 and 32 in turn
   --weights W     how ours holds decode weights: ${DECODE_WEIGHTS.join(", ")}; default: all three
   --peer PEER     transformers (default) or none
   --steps N       timed calls of each side; default: ${TIMED}
@@ -40,6 +41,7 @@ The last line is JSON: for each batch, tokens per second of each side, peak memo
 
 export const generate: Bench = {
   summary: "generation: tokens per second, memory and share of the memory bandwidth beside transformers",
+  parts: () => BATCHES.map((batch) => ({ args: ["--batch", String(batch)], minutes: batch < 16 ? 2 : batch < 32 ? 3 : 5 })),
   usage,
   run: async (args) => runGenerate(parseOptions(args)),
 };
@@ -67,7 +69,7 @@ export function parseOptions(args: string[]): Options {
   if (weights !== undefined && !(DECODE_WEIGHTS as readonly string[]).includes(weights)) throw misuse(`--weights ${weights}: ${DECODE_WEIGHTS.join(", ")} are known.`);
   if (peer !== "transformers" && peer !== "none") throw misuse(`--peer ${peer}: transformers or none is needed.`);
   return {
-    batches: batch === undefined ? [1, 8, 16] : [Number(batch)], weights: weights === undefined ? [...DECODE_WEIGHTS] : [weights as DecodeWeights],
+    batches: batch === undefined ? BATCHES : [Number(batch)], weights: weights === undefined ? [...DECODE_WEIGHTS] : [weights as DecodeWeights],
     peer: peer === "transformers", steps: steps === undefined ? TIMED : Number(steps), anyway,
   };
 }

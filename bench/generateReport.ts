@@ -2,6 +2,8 @@ import { availableParallelism, cpus } from "node:os";
 import type { Alternation } from "./alternate";
 import { median, quantile, type Measured } from "./figures";
 import { STREAMED_BYTES, STREAMS } from "./generateJob";
+import { tableRow, type TableRow, type TableSide } from "./table";
+import { textTable } from "./textTable";
 
 export interface GenerationOutcome {
   cells: { batch: number; run: Alternation }[];
@@ -46,7 +48,17 @@ export function sideFigures({ side, setting, steps, peakBytes }: Measured, token
   };
 }
 
+/** Each of our settings beside transformers with bfloat16 weights. */
+function rowsOf(batch: number, sides: readonly SideFigures[], newTokens: number): TableRow[] {
+  const plain = ({ side, setting, median_seconds, spread, peak_bytes }: SideFigures): TableSide => ({ side, setting: `${setting} weights`, median_seconds, spread, peak_bytes });
+  const peer = sides.find(({ side, setting }) => side === "transformers" && setting === "bfloat16");
+  return sides.filter(({ side }) => side === "alignlab").map((ours) => tableRow(`${newTokens} tokens, batch ${batch}`, plain(ours), peer ? plain(peer) : null));
+}
+
 const rounded = (value: number): number => Number(value.toPrecision(4));
+
+/** Ratios are to transformers with bfloat16 weights. */
+const HEADINGS = ["batch", "side", "setting", "tokens/s", "s/call", "± %", "ms/step", "bandwidth", "peak GB", "ratio", "memory"];
 
 /** Prints the table and the JSON line. */
 export function reportGeneration(outcome: GenerationOutcome, print: (line: string) => void = console.log): void {
@@ -59,21 +71,17 @@ export function reportGeneration(outcome: GenerationOutcome, print: (line: strin
     const memoryRatios = Object.fromEntries(peer ? ours.map(({ setting, peak_bytes: bytes }) => [setting, rounded(bytes / peer.peak_bytes)]) : []);
     return { batch, bandwidth_gb_per_second: rounded(bandwidth / 1e9), sides, ratios, memory_ratios: memoryRatios };
   });
-  print("batch  side          setting    tokens/s  s/call   ± %  ms/step  bandwidth  peak GB  by transformers bfloat16");
-  for (const { batch, sides, ratios } of cells) {
-    for (const each of sides) {
-      const share = each.bandwidth_share === null ? "" : `${(each.bandwidth_share * 100).toFixed(0)} %`;
-      const ratio = each.side === "alignlab" ? (ratios[each.setting]?.toFixed(2) ?? "") : "";
-      print([
-        String(batch).padStart(5), each.side.padEnd(12), each.setting.padEnd(9), each.tokens_per_second.toFixed(1).padStart(9), each.median_seconds.toFixed(3).padStart(6), (each.spread * 100).toFixed(1).padStart(5),
-        (each.decode_milliseconds?.toFixed(1) ?? "").padStart(7), share.padStart(9), (each.peak_bytes / 1e9).toFixed(2).padStart(7), ratio.padStart(6),
-      ].join("  ").trimEnd());
-    }
-  }
+    const written = (value: number | undefined): string => value?.toFixed(2) ?? "";
+  const lines = textTable(HEADINGS, cells.flatMap(({ batch, sides, ratios, memory_ratios: memory }) => sides.map((each) => [
+    String(batch), each.side, each.setting, each.tokens_per_second.toFixed(1), each.median_seconds.toFixed(3), (each.spread * 100).toFixed(1), each.decode_milliseconds?.toFixed(1) ?? "",
+    each.bandwidth_share === null ? "" : `${(each.bandwidth_share * 100).toFixed(0)} %`, (each.peak_bytes / 1e9).toFixed(2), ...(each.side === "alignlab" ? [written(ratios[each.setting]), written(memory[each.setting])] : ["", ""]),
+  ])), 3);
+  for (const line of lines) print(line);
   const bandwidths = cells.map(({ bandwidth_gb_per_second: speed }) => speed);
-  print(`${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; memory bandwidth ${bandwidths.map((speed) => speed.toFixed(1)).join(", ")} GB/s.${outcome.anyway ? ` The machine may have been busy: other processes took ${(outcome.othersBefore * 100).toFixed(0)} % of it before the run.` : ""}`);
+  print(`${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; memory bandwidth ${bandwidths.map((speed) => speed.toFixed(1)).join(", ")} GB/s.${outcome.anyway ? ` The machine may have been busy: other processes took ${(outcome.othersBefore * 100).toFixed(0)} % of it before the run.` : ""} Ratios are to transformers with bfloat16 weights; ± is half the distance between the quartiles.`);
   print(JSON.stringify({
     bench: "generate", new_tokens: outcome.newTokens, prompt_tokens: outcome.promptTokens, threads: availableParallelism(), busy: outcome.anyway && outcome.othersBefore > 0.08,
     versions: Object.assign({}, ...outcome.cells.flatMap(({ run }) => run.ready.map(({ versions }) => versions))), cells,
+    table: cells.flatMap((cell) => rowsOf(cell.batch, cell.sides, outcome.newTokens)),
   }));
 }

@@ -1,7 +1,12 @@
+import { allOf } from "./all";
 import { dpo } from "./dpo";
 import { BenchFailure } from "./failure";
 import { generate } from "./generate";
+import { growth } from "./growth";
+import { kernel } from "./kernel";
+import { load } from "./load";
 import { memory } from "./memory";
+import type { Part } from "./parts";
 import { reward } from "./reward";
 import { sftLora } from "./sftLora";
 import { step } from "./step";
@@ -11,12 +16,30 @@ export interface Bench {
   summary: string;
   usage: string;
   run(args: string[]): Promise<void>;
+  /**
+   * What `all` runs of it; without it the bench is run once, without options. The JSON line of each has `table: TableRow[]`.
+   * @param out the folder for charts
+   */
+  parts?(out: string): readonly Part[];
 }
 
-const benches: Record<string, Bench> = { dpo, reward, "sft-lora": sftLora, step, memory, generate };
+/** What `all` runs, by its command, in this order. */
+const measured: Record<string, Bench> = {
+  step,
+  dpo,
+  reward,
+  "sft-lora": sftLora,
+  memory,
+  generate,
+  load,
+  kernel,
+  growth,
+};
+
+const benches: Record<string, Bench> = { ...measured, all: allOf(measured) };
 
 const usage = `npm run bench -- NAME [options]
-Measures this library beside its peers in one run, and ends with one JSON line.
+Measures this library beside its peers in one run, and ends with one JSON line. All print the ratio, both medians, their spread and peak memory.
 
 ${Object.entries(benches).map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`).join("\n")}
 

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { PACKAGED_MODEL } from "../src/hub/cache";
 import { openModel } from "../src/hub/source";
 import { table } from "../src/log/table";
@@ -9,17 +8,20 @@ import { tokenizeRows } from "../src/tokens/preference";
 import { Tokenizer } from "../src/tokens/tokenizer";
 import { peerCheckpoint } from "./checkpoint";
 import { ourSide, peerPython, peerSide } from "./running";
-import { misuse } from "./failure";
 import type { DpoJob } from "./job";
 import type { Bench } from "./main";
 import { rowsOfLength } from "./memoryRows";
-import { oneOf, PRECISIONS, type BenchPrecision } from "./options";
+import { spreadOf, tableRow, type TableSide } from "./table";
+import { median } from "./figures";
+import { oneOf, parseOptionsOf, PRECISIONS, wholeNumber, type BenchPrecision } from "./options";
 import { readRows } from "./rows";
 import type { Side } from "./side";
 import { PEER_SETTINGS } from "./trainers";
 
 /** Steps of each process: the second is the first with the optimiser's moments in use, the third is as every later one. */
 const STEPS = 3;
+
+const ROUNDS = 2;
 
 /** What the planner is tried on: pairs in a batch, tokens of prompt and answer, precision, whether a copy of the policy is kept. */
 const PLANNED: readonly Work[] = [
@@ -41,7 +43,7 @@ interface Work {
 }
 
 const usage = `npm run bench -- memory [options]
-Peak resident memory of DPO training steps of the packaged model, each side in a fresh process of its own (VmHWM after ${STEPS} steps): ours beside the plain
+Peak resident memory of DPO training steps of the packaged model, each side in fresh processes of its own (VmHWM after ${STEPS} steps): ours beside the plain
 PyTorch loop and TRL's DPOTrainer, with the same weights and pairs, whose prompts and answers take exactly the same number of tokens; reference
 log-probabilities are computed beforehand. Our planner's prediction, made before the first step, stands beside what was measured.
 
@@ -49,13 +51,16 @@ log-probabilities are computed beforehand. Our planner's prediction, made before
   --tokens N              tokens of prompt and answer together; default: 512
   --precision P           float32 or bfloat16; default: both
   --peer PEER             torch, trl or none; default: torch and trl
+  --rounds N              processes of each side, in turn; default: ${ROUNDS}. The table has the median of their peaks and its spread: half the
+                          distance between the quartiles, as a part of the median
   --plan                  ours alone at ${PLANNED.length} settings of its own, predicted and measured: batches of 1 to 16, 64 to 1,024 tokens, with and without a copy of the policy
 
 The peer's own environment, .venv-peer, is made on first use. Memory is not a matter of time: the machine may be busy meanwhile.
-The last line is JSON: memory_ratio is our peak by the lowest of the peers' in that precision; with --plan, worst is the prediction furthest from what was measured.`;
+The last line is JSON: memory_ratio is our median peak by the lowest of the peers' in that precision; with --plan, worst is the prediction furthest from what was measured.`;
 
 export const memory: Bench = {
   summary: "peak memory of a DPO step beside PyTorch and TRL, and what the planner predicts",
+  parts: () => PRECISIONS.map((precision) => ({ args: ["--precision", precision, "--peer", "torch"], minutes: 5 })),
   usage,
   run: async (args) => runMemory(readOptions(args)),
 };
@@ -65,27 +70,16 @@ interface Options {
   tokens: number;
   precisions: readonly BenchPrecision[];
   peers: readonly ("torch" | "trl")[];
+  rounds: number;
   plan: boolean;
 }
 
 export function readOptions(args: string[]): Options {
-  const names = { batch: { type: "string" }, tokens: { type: "string" }, precision: { type: "string" }, peer: { type: "string" }, plan: { type: "boolean" } } as const;
-  const read = (): { batch?: string; tokens?: string; precision?: string; peer?: string; plan?: boolean } => {
-    try {
-      return parseArgs({ args, options: names }).values;
-    } catch (error) {
-      throw misuse(`${(error as Error).message} See npm run bench -- memory --help.`);
-    }
-  };
-  const { batch, tokens, precision, peer, plan = false } = read();
-  const whole = (name: string, text: string | undefined, fallback: number, [least, most]: [number, number]): number => {
-    if (text === undefined) return fallback;
-    if (!/^\d+$/.test(text) || Number(text) < least || Number(text) > most) throw misuse(`--${name} ${text}: a whole number from ${least} to ${most} is needed.`);
-    return Number(text);
-  };
+  const names = { batch: { type: "string" }, tokens: { type: "string" }, precision: { type: "string" }, peer: { type: "string" }, rounds: { type: "string" }, plan: { type: "boolean" } } as const;
+  const { batch, tokens, precision, peer, rounds, plan = false } = parseOptionsOf("memory", args, names);
   const chosen = peer === undefined ? null : oneOf("--peer", peer, ["torch", "trl", "none"] as const);
   return {
-    batch: whole("batch", batch, 4, [1, 64]), tokens: whole("tokens", tokens, 512, [64, 8192]), plan,
+    batch: wholeNumber("--batch", batch, 4, [1, 64]), tokens: wholeNumber("--tokens", tokens, 512, [64, 8192]), rounds: wholeNumber("--rounds", rounds, ROUNDS, [1, 100]), plan,
     precisions: precision === undefined ? PRECISIONS : [oneOf("--precision", precision, PRECISIONS)],
     peers: chosen === null ? ["torch", "trl"] : chosen === "none" ? [] : [chosen],
   };
@@ -118,19 +112,35 @@ async function runMemory(options: Options): Promise<void> {
       return reportPlans(peaks);
     }
     const peer = options.peers.length > 0 ? { python: await peerPython(), model: await peerCheckpoint(files) } : null;
-    const cells = new Map<BenchPrecision, Peak[]>();
+    const cells = new Map<BenchPrecision, Peaks[]>();
     for (const precision of options.precisions) {
       const work: Work = { batch: options.batch, tokens: options.tokens, precision, copy: false };
-      const peaks = [await peakOf(ourSide("dpo", precision, jobFile(work, precision, "")))];
+      const starts = [() => ourSide("dpo", precision, jobFile(work, precision, ""))];
       for (const name of options.peers) {
-        for (const setting of PEER_SETTINGS[precision]) peaks.push(await peakOf(peerSide(name, `dpo_${name}`, setting, peer!.python, jobFile(work, setting, peer!.model), folder)));
+        for (const setting of PEER_SETTINGS[precision]) starts.push(() => peerSide(name, `dpo_${name}`, setting, peer!.python, jobFile(work, setting, peer!.model), folder));
       }
-      cells.set(precision, peaks);
+      const rounds: Peak[][] = [];
+      for (let round = 0; round < options.rounds; round++) {
+        const peaks: Peak[] = [];
+        for (const start of starts) peaks.push(await peakOf(start()));
+        rounds.push(peaks);
+      }
+      cells.set(precision, starts.map((_, s) => summarise(rounds.map((peaks) => peaks[s]!))));
     }
     reportPeaks(options, cells);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A side's median peak over its processes, and how far they lie apart. */
+interface Peaks extends Peak {
+  spread: number;
+}
+
+export function summarise(peaks: readonly Peak[]): Peaks {
+  const bytes = peaks.map(({ peakBytes }) => peakBytes);
+  return { ...peaks[0]!, peakBytes: Math.round(median(bytes)), spread: spreadOf(bytes) };
 }
 
 /** Lets a side take its steps and ends it. */
@@ -152,19 +162,22 @@ async function peakOf(side: Side): Promise<Peak> {
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
 
-function reportPeaks({ batch, tokens }: Options, cells: ReadonlyMap<BenchPrecision, Peak[]>): void {
+const side = ({ side, setting, peakBytes, spread }: Peaks): TableSide => ({ side, setting, median_seconds: null, spread: rounded(spread), peak_bytes: peakBytes });
+
+function reportPeaks({ batch, tokens, rounds }: Options, cells: ReadonlyMap<BenchPrecision, Peaks[]>): void {
   const lines = [...cells].flatMap(([precision, peaks]) => peaks.map((peak) => ({
-    precision, side: peak.side, setting: peak.setting, "peak GB": peak.peakBytes / 1e9, "ours by it": peaks[0]!.peakBytes / peak.peakBytes,
+    precision, side: peak.side, setting: peak.setting, "peak GB": peak.peakBytes / 1e9, "± %": 100 * peak.spread, "ours by it": peaks[0]!.peakBytes / peak.peakBytes,
     "predicted GB": peak.plannedBytes === undefined ? "" : (peak.plannedBytes / 1e9).toFixed(2),
   })));
   console.log(table(lines, { decimals: 2, maxRows: 100 }).text);
   console.log(JSON.stringify({
-    bench: "memory", batch, tokens, threads: availableParallelism(),
+    bench: "memory", batch, tokens, rounds, threads: availableParallelism(),
     cells: [...cells].map(([precision, [ours, ...peers]]) => ({
       precision, memory_ratio: peers.length > 0 ? rounded(ours!.peakBytes / Math.min(...peers.map(({ peakBytes }) => peakBytes))) : null,
-      ours: { peak_bytes: ours!.peakBytes, predicted_bytes: Math.round(ours!.plannedBytes!) },
-      peers: peers.map(({ side, setting, peakBytes }) => ({ side, setting, peak_bytes: peakBytes, memory_ratio: rounded(ours!.peakBytes / peakBytes) })),
+      ours: { peak_bytes: ours!.peakBytes, spread: rounded(ours!.spread), predicted_bytes: Math.round(ours!.plannedBytes!) },
+      peers: peers.map(({ side, setting, peakBytes, spread }) => ({ side, setting, peak_bytes: peakBytes, spread: rounded(spread), memory_ratio: rounded(ours!.peakBytes / peakBytes) })),
     })),
+    table: [...cells].flatMap(([precision, [ours, ...peers]]) => (peers.length > 0 ? peers : [null]).map((peer) => tableRow(`DPO step, ${batch} pairs × ${tokens} tokens, ${precision}`, side(ours!), peer && side(peer)))),
   }));
 }
 

@@ -45,6 +45,22 @@ function batchSize(text: string): number {
   return Number(text);
 }
 
+/** Reads a bench's options by Node's own parser. @throws BenchFailure with its message and the command that lists the options */
+export function parseOptionsOf<T extends Record<string, { type: "string" | "boolean" }>>(bench: string, args: string[], options: T): { [K in keyof T]?: T[K]["type"] extends "string" ? string : boolean } {
+  try {
+    return parseArgs({ args, options }).values as ReturnType<typeof parseOptionsOf<T>>;
+  } catch (error) {
+    throw misuse(`${(error as Error).message} See npm run bench -- ${bench} --help.`);
+  }
+}
+
+/** A whole number within bounds, or the fallback where the option is not given. @throws BenchFailure naming option and bounds */
+export function wholeNumber(option: string, text: string | undefined, fallback: number, [least, most]: readonly [number, number]): number {
+  if (text === undefined) return fallback;
+  if (!/^\d{1,9}$/.test(text) || Number(text) < least || Number(text) > most) throw misuse(`${option} ${text}: a whole number from ${least} to ${most} is needed.`);
+  return Number(text);
+}
+
 /** A value of a fixed list. @throws BenchFailure naming the list */
 export function oneOf<T extends string>(option: string, value: string, allowed: readonly T[]): T {
   if (!(allowed as readonly string[]).includes(value)) throw misuse(`${option} ${value}: ${allowed.slice(0, -1).join(", ")} or ${allowed.at(-1)} is needed.`);

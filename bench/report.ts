@@ -2,6 +2,7 @@ import { availableParallelism, cpus, loadavg } from "node:os";
 import type { Alternation } from "./alternate";
 import { bestPair, compare, figuresOf, type Comparison, type Figures, type Pair } from "./figures";
 import type { BenchPrecision, PeerName } from "./options";
+import { tableRow, tableSide } from "./table";
 
 /** One cell of the table: what was measured at one batch size and precision. */
 export interface Cell {
@@ -72,7 +73,7 @@ function machineLine({ cells }: Outcome): string {
   const others = othersOf(cells);
   const disturbed = disturbedOf(cells);
   return `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; load average ${loadavg()[0]!.toFixed(1)}, other processes took at most ${(others * 100).toFixed(1)} % of the machine: not busy` +
-    (disturbed > 0 ? ` (${disturbed} disturbed rounds were measured again).` : ".");
+    (disturbed > 0 ? ` (${disturbed} disturbed rounds were measured again).` : ".") + " ± is half the distance between the quartiles.";
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(5));
@@ -91,6 +92,7 @@ export function summary(outcome: Outcome, results: readonly CellResult[]): objec
   return {
     bench: outcome.bench, peer: outcome.peer, rows: outcome.rows, threads: availableParallelism(), batch: last.cell.batch, precision: last.cell.precision, ...ratios(last.comparison),
     busy: false, others: rounded(othersOf(outcome.cells)), versions: Object.assign({}, ...last.cell.runs.flatMap(({ ready }) => ready.map(({ versions }) => versions))),
+    table: outcome.cells.flatMap(({ batch, precision, runs }) => runs.map(({ measured: [ours, peer] }) => tableRow(`batch ${batch}, ${precision}`, tableSide(ours!), peer ? tableSide(peer) : null))),
     cells: results.map(({ cell, pairs, comparison }) => ({
       batch: cell.batch, precision: cell.precision, ...ratios(comparison), timed_steps: cell.timed, batches: cell.tokens.length, disturbed: disturbedOf([cell]), ours: plain(bestPair(pairs).ours, unitOf(outcome)), peers: pairs.flatMap(({ peer }) => (peer ? [plain(peer, unitOf(outcome))] : [])),
     })),

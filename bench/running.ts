@@ -16,15 +16,34 @@ export async function peerPython(): Promise<string> {
   return ensurePeer(console.error);
 }
 
-/** Our side of a bench, by its file in `ours/`. @param name in the report, for what is measured beside the library itself */
-export function ourSide(script: string, setting: string, job: string, name = "alignlab"): Side {
-  return new Side(name, setting, process.execPath, ["--import", require.resolve("tsx"), path.join(__dirname, "ours", `${script}.ts`), job]);
+/** A program, its arguments, and what its environment has beside this process's own. */
+export interface Program {
+  command: string;
+  args: string[];
+  environment: NodeJS.ProcessEnv;
 }
 
-/** A peer's side, by its file in `peers/`; it reaches no network and no GPU. @param home a folder that stands for Hugging Face's own */
+/** A program of ours, by its file in `ours/`. */
+export function ourProcess(script: string, job: string): Program {
+  return { command: process.execPath, args: ["--import", require.resolve("tsx"), path.join(__dirname, "ours", `${script}.ts`), job], environment: {} };
+}
+
+/** A peer's program, by its file in `peers/`; it reaches no network and no GPU. @param home a folder that stands for Hugging Face's own */
+export function peerProcess(script: string, python: string, job: string, home: string): Program {
+  const environment = { HF_HOME: home, HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", TOKENIZERS_PARALLELISM: "false", CUDA_VISIBLE_DEVICES: "" };
+  return { command: python, args: [path.join(__dirname, "peers", `${script}.py`), job], environment };
+}
+
+/** Our side of a bench. @param name in the report, for what is measured beside the library itself */
+export function ourSide(script: string, setting: string, job: string, name = "alignlab"): Side {
+  const { command, args } = ourProcess(script, job);
+  return new Side(name, setting, command, args);
+}
+
+/** A peer's side. @param home a folder that stands for Hugging Face's own */
 export function peerSide(name: string, script: string, setting: string, python: string, job: string, home: string, environment: NodeJS.ProcessEnv = {}): Side {
-  const isolated = { HF_HOME: home, HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", TOKENIZERS_PARALLELISM: "false", CUDA_VISIBLE_DEVICES: "" };
-  return new Side(name, setting, python, [path.join(__dirname, "peers", `${script}.py`), job], { ...isolated, ...environment });
+  const program = peerProcess(script, python, job, home);
+  return new Side(name, setting, program.command, program.args, { ...program.environment, ...environment });
 }
 
 /** One line on a terminal that changes; elsewhere one line for each stage. */

@@ -54,6 +54,12 @@ The last line is JSON: ratios (the peer's median seconds by ours), memory_ratios
 
 export const step: Bench = {
   summary: "forward and backward of the packaged model: seconds, FLOP/s and peak memory beside PyTorch",
+  parts: () => [
+    { args: ["--shape", "4x128", "--precision", "bfloat16", "--steps", "12"], minutes: 3 },
+    { args: ["--shape", "4x128", "--precision", "float32", "--steps", "8"], minutes: 2 },
+    { args: ["--shape", "8x256", "--precision", "bfloat16", "--steps", "8"], minutes: 5 },
+    { args: ["--shape", "8x256", "--precision", "float32", "--steps", "6"], minutes: 4 },
+  ],
   usage,
   run: async (args) => runStep(parseStepOptions(args)),
 };
@@ -77,7 +83,7 @@ async function runStep(options: StepOptions): Promise<void> {
       cells.push({ shape, precision, flops: trainingFlops(config, shape), products: PRODUCTS, ...measured });
     }
   }
-  reportStep({ peer: options.peer, anyway: options.anyway, cells });
+  reportStep({ peer: options.peer, cells });
 }
 
 interface CellPlan {
@@ -150,7 +156,7 @@ function describeRun({ shape, precision }: CellPlan, { ours, peer }: StepRun): s
 }
 
 /** Watches others as usual, but lets every round count. */
-const noticing = (shares: number[]): Watch => (sides) => {
+export const noticing = (shares: number[]): Watch => (sides) => {
   const since = watchOthers(sides);
   return () => {
     shares.push(since());
@@ -158,7 +164,7 @@ const noticing = (shares: number[]): Watch => (sides) => {
   };
 };
 
-function randomIds({ batch, length }: Shape, vocabSize: number): number[][] {
+export function randomIds({ batch, length }: Shape, vocabSize: number): number[][] {
   const random = new RandomSource(20_480);
   return Array.from({ length: batch }, () => Array.from({ length }, () => random.integer(vocabSize)));
 }

@@ -6,6 +6,8 @@ export interface StepJob {
   model: string;
   /** Token ids, [batch][length]. */
   ids: number[][];
+  /** Only so many of the model's layers, the first ones; all of them without it. */
+  layers?: number;
 }
 
 /** What each side of a matrix product is told. */

@@ -1,10 +1,13 @@
-import { availableParallelism, cpus, loadavg } from "node:os";
+import { availableParallelism } from "node:os";
 import { BenchFailure } from "./failure";
 import { figuresOf, quantile, type Measured } from "./figures";
+import { machineLine, wasBusy } from "./machineLine";
 import type { BenchPrecision } from "./options";
 import { MATMUL_FLOPS } from "./stepFlops";
 import type { StepCheck } from "./stepJob";
 import { shapeName, type Shape, type StepPeer } from "./stepOptions";
+import { tableRow, tableSide } from "./table";
+import { textTable } from "./textTable";
 
 /** Ours beside one setting of the peer and beside the square products, measured in turn. */
 export interface StepRun {
@@ -33,8 +36,6 @@ export interface StepCell {
 
 export interface StepOutcome {
   peer: StepPeer;
-  /** Whether the run was asked for on a busy machine. */
-  anyway: boolean;
   cells: StepCell[];
 }
 
@@ -97,23 +98,15 @@ export function evaluate(cell: StepCell): RunResult[] {
 /** Prints the table and the JSON line. */
 export function reportStep(outcome: StepOutcome, print: (line: string) => void = console.log): void {
   const results = outcome.cells.map((cell) => ({ cell, runs: evaluate(cell) }));
-  for (const line of tableLines(results)) print(line);
+  for (const line of textTable(HEADINGS, results.flatMap(({ cell, runs }) => runs.flatMap((result) => rowsOf(cell, result))), 3)) print(line);
   for (const { shape, unavailable } of outcome.cells) for (const { setting, reason } of unavailable) print(`${shapeName(shape)} ${setting}: not available here: ${reason}`);
-  print(machineLine(outcome));
+  print(machineLine(runsOf(outcome)));
   print(JSON.stringify(summary(outcome, results)));
 }
 
 type CellResult = { cell: StepCell; runs: RunResult[] };
 
 const HEADINGS = ["shape", "side", "setting", "s/step", "± %", "CPU s", "peak GB", "GFLOP/s", "% of matmul", "loss", "grad norm", "ratio", "memory"];
-
-function tableLines(results: readonly CellResult[]): string[] {
-  const rows = results.flatMap(({ cell, runs }) => runs.flatMap((result) => rowsOf(cell, result)));
-  const widths = HEADINGS.map((heading, i) => Math.max(heading.length, ...rows.map((row) => row[i]!.length)));
-  const isText = (column: number): boolean => column < 3;
-  const format = (row: string[]): string => row.map((text, i) => (isText(i) ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join("  ").trimEnd();
-  return [format(HEADINGS), ...rows.map(format)];
-}
 
 function rowsOf(cell: StepCell, { run, ratio, memoryRatio, matmulFlops }: RunResult): string[][] {
   const row = (measured: Measured, flops: number, check: StepCheck | null, ratios: (number | null)[]): string[] => {
@@ -132,13 +125,6 @@ function rowsOf(cell: StepCell, { run, ratio, memoryRatio, matmulFlops }: RunRes
 
 const runsOf = ({ cells }: StepOutcome): StepRun[] => cells.flatMap(({ runs }) => runs);
 
-function machineLine(outcome: StepOutcome): string {
-  const others = Math.max(...runsOf(outcome).map((run) => run.others));
-  const disturbed = runsOf(outcome).reduce((sum, run) => sum + run.disturbed, 0);
-  const verdict = outcome.anyway ? "measured anyway, so these figures are no more than a hint." : `not busy${disturbed > 0 ? ` (${disturbed} disturbed rounds were measured again)` : ""}.`;
-  return `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} threads each; load average ${loadavg()[0]!.toFixed(1)}, other processes took at most ${(others * 100).toFixed(1)} % of the machine: ${verdict}`;
-}
-
 const rounded = (value: number): number => Number(value.toPrecision(5));
 
 const plain = (measured: Measured, flops: number): object => {
@@ -155,7 +141,7 @@ export function summary(outcome: StepOutcome, results: readonly CellResult[]): o
   return {
     bench: "step", peer: outcome.peer, threads: availableParallelism(), ratios: named(({ ratio }) => ratio!), memory_ratios: named(({ memoryRatio }) => memoryRatio!), flops_shares: Object.fromEntries(results.map(share)),
     unavailable: results.flatMap(({ cell }) => cell.unavailable.map(({ setting, reason }) => ({ shape: shapeName(cell.shape), setting, reason }))),
-    busy: outcome.anyway, others: rounded(Math.max(...runsOf(outcome).map((run) => run.others))), versions: Object.assign({}, ...runsOf(outcome).map((run) => run.versions)),
+    busy: wasBusy(runsOf(outcome)), others: rounded(Math.max(...runsOf(outcome).map((run) => run.others))), versions: Object.assign({}, ...runsOf(outcome).map((run) => run.versions)),
     cells: results.map(({ cell, runs }) => ({
       shape: shapeName(cell.shape), precision: cell.precision, flops: cell.flops,
       runs: runs.map(({ run, name, ratio, memoryRatio, agreement, matmulFlops, flopsShare }) => ({
@@ -165,5 +151,6 @@ export function summary(outcome: StepOutcome, results: readonly CellResult[]): o
         ours: plain(run.ours, cell.flops), peer: run.peer && plain(run.peer, cell.flops), matmuls: run.matmuls.map((each) => plain(each, cell.products * MATMUL_FLOPS)),
       })),
     })),
+    table: results.flatMap(({ cell, runs }) => runs.map(({ run }) => tableRow(`${cell.shape.batch} × ${cell.shape.length} tokens, ${cell.precision}`, tableSide(run.ours), run.peer && tableSide(run.peer)))),
   };
 }

@@ -1,9 +1,10 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { globalNorm, jit, loadModel, PACKAGED_MODEL, engineInfo, tf, tokenLogps, type LlamaForCausalLM, type Precision } from "../../src";
+import { globalNorm, jit, engineInfo, tf, tokenLogps, type LlamaForCausalLM, type Precision } from "../../src";
 import { attentionBias } from "../../src/model/attention";
 import type { StepJob } from "../stepJob";
+import { firstLayers } from "./firstLayers";
 
 // Our side of `npm run bench -- step`: the model, the loss of every next token, and all gradients, as one compiled function.
 
@@ -22,7 +23,7 @@ async function main(): Promise<void> {
   const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   const send = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
 
-  const { model } = await loadModel(PACKAGED_MODEL);
+  const model = await firstLayers(job.layers);
   const variables = [...model.parameters.values()];
   const lossAndGradients = jit((ids: Tensor2D) => {
     const { value, grads } = tf.variableGrads(() => causalLoss(model, ids), variables);

@@ -10,7 +10,7 @@ job = read_job()
 import torch
 import torch.nn.functional as F
 import transformers
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 # Whether products run under autocast in bfloat16, and whether the loss is compiled.
 SETTINGS = {
@@ -23,7 +23,9 @@ SETTINGS = {
 def main():
     torch.set_num_threads(job["threads"])
     autocast, compiled = SETTINGS[job["setting"]]
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32, attn_implementation="sdpa")
+    config = AutoConfig.from_pretrained(job["model"])
+    config.num_hidden_layers = job.get("layers", config.num_hidden_layers)
+    model = AutoModelForCausalLM.from_pretrained(job["model"], config=config, dtype=torch.float32, attn_implementation="sdpa")
     ids = torch.tensor(job["ids"])
 
     def causal_loss(ids):

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compare, figuresOf, median, quantile, type Measured } from "../../bench/figures";
 import { report, type Cell } from "../../bench/report";
+import type { TableRow } from "../../bench/table";
 
 const side = (name: string, setting: string, seconds: number[], peakBytes: number): Measured => ({
   side: name, setting, peakBytes, steps: seconds.map((each, round) => ({ round, seconds: each, cpuSeconds: 2 * each, loss: 0.5 })),
@@ -65,6 +66,9 @@ test("the report ends with one JSON line with every cell, whose own ratio is the
   assert.deepEqual(json.cells.map((each: { ratio: number; batch: number }) => [each.batch, each.ratio]), [[4, 2], [8, 2.5]]);
   assert.equal(json.cells[1].peers.length, 2);
   assert.equal(json.cells[1].ours.pairs_per_second, 8);
+  assert.deepEqual(json.table.map((row: TableRow) => [row.work, row.peer!.setting, row.ratio, row.memory_ratio]), [
+    ["batch 4, float32", "float32", 2, 0.5], ["batch 8, bfloat16", "bfloat16 autocast", 3, 0.5], ["batch 8, bfloat16", "bfloat16 weights", 2.5, 0.5],
+  ]);
 });
 
 test("without a peer there is no ratio", () => {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Measured } from "../../bench/figures";
 import { parseOptions } from "../../bench/generate";
 import { STREAMED_BYTES, STREAMS } from "../../bench/generateJob";
+import type { TableRow } from "../../bench/table";
 import { bandwidthOf, reportGeneration, sideFigures } from "../../bench/generateReport";
 
 const measured = (side: string, setting: string, seconds: number[], decodeSeconds?: number): Measured => ({
@@ -10,7 +11,7 @@ const measured = (side: string, setting: string, seconds: number[], decodeSecond
 });
 
 test("options of the bench", () => {
-  assert.deepEqual(parseOptions([]), { batches: [1, 8, 16], weights: ["float32", "bfloat16", "int8"], peer: true, steps: 5, anyway: false });
+  assert.deepEqual(parseOptions([]), { batches: [1, 8, 16, 32], weights: ["float32", "bfloat16", "int8"], peer: true, steps: 5, anyway: false });
   assert.deepEqual(parseOptions(["--batch", "32", "--weights", "int8", "--peer", "none", "--steps", "3", "--anyway"]), { batches: [32], weights: ["int8"], peer: false, steps: 3, anyway: true });
   for (const [args, message] of [[["--batch", "0"], /--batch 0/], [["--steps", "x"], /--steps x/], [["--weights", "int4"], /--weights int4/], [["--peer", "vllm"], /--peer vllm/], [["--rows", "x"], /Unknown option '--rows'/]] as [string[], RegExp][]) {
     assert.throws(() => parseOptions(args), message);
@@ -39,5 +40,8 @@ test("the report ends with one line of JSON, with ratios to transformers in bflo
   assert.deepEqual([last.bench, last.busy, last.cells[0]!.batch, last.cells[0]!.sides.length], ["generate", false, 8, 3]);
   assert.deepEqual(last.cells[0]!.ratios, { int8: 2 });
   assert.deepEqual(last.cells[0]!.memory_ratios, { int8: 1 });
-  assert.match(lines[1]!, /8 {2}alignlab {6}int8 {6}.* 512\.0 .* 15\.0/);
+  assert.match(lines[1]!, /^8 +alignlab +int8 +512\.0 .* 15\.0 .* 2\.00 +2\.00 +1\.00$/);
+  const { table } = JSON.parse(lines.at(-1)!) as { table: TableRow[] };
+  assert.equal(table.length, 1);
+  assert.deepEqual([table[0]!.work, table[0]!.ours.setting, table[0]!.peer!.setting, table[0]!.ratio], ["64 tokens, batch 8", "int8 weights", "bfloat16 weights", 2]);
 });
