@@ -143,13 +143,19 @@ export class TensorFlowError extends Error {
 const EXECUTOR_NOTE = /\n?\s*Encountered when executing an operation using EagerExecutor\.[^\n]*/;
 
 /** What TensorFlow says of a variable that is gone, which it knows by a name that only the engine has. */
-const LOST_VARIABLE = /Could not find variable alignlab_\d+\..*/s;
+const LOST_VARIABLE = /(?:Could not find variable|Read variable failure) alignlab_\d+\..*/s;
 const LOST_VARIABLE_TEXT = "A tf.variable that it uses has been disposed. Keep a variable for as long as the functions are called that were traced with it.";
+
+/** What XLA says of ops that it has no kernel for. */
+const NOT_COMPILED = /Detected unsupported operations when trying to compile graph.*? on XLA_\w+: (\w+).*/s;
+const NOT_COMPILED_TEXT = "XLA does not compile the op $1. Give jit the option xla: false, which runs the function's ops one by one; on a GPU XLA is the default.";
 
 /** @throws TensorFlowError when the last call through `of` failed. */
 export function check(what: string, of: Pointer = status): void {
   const code = c.TF_GetCode(of);
-  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "").replace(LOST_VARIABLE, LOST_VARIABLE_TEXT)}`, code);
+  if (code === 0) return;
+  const rewordings = [[EXECUTOR_NOTE, ""], [LOST_VARIABLE, LOST_VARIABLE_TEXT], [NOT_COMPILED, NOT_COMPILED_TEXT]] as const;
+  throw new TensorFlowError(`${what}: ${rewordings.reduce((text, [pattern, instead]) => text.replace(pattern, instead), c.TF_Message(of))}`, code);
 }
 
 /** Runs koffi's asynchronous form: the call blocks a worker thread and the event loop goes on. */

@@ -1,6 +1,7 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from "@tensorflow/tfjs";
 import { rawOp, tf, type, updateVariables } from "../engine/backend";
 import { fuse } from "../engine/fuse";
+import { compilesByDefault } from "../engine/jit";
 import { MASKED, attentionBias, rotaryTable } from "../model/attention";
 import type { LlamaConfig } from "../model/config";
 import type { LlamaForCausalLM } from "../model/llama";
@@ -76,8 +77,7 @@ export function decodeStep(model: LlamaForCausalLM, projections: Projections, ca
   const bias = tf.reshape(tf.mul(tf.sub(1, tf.cast(visible, "float32")), MASKED), [batch, 1, 1, capacity]) as Tensor4D;
   const rows = tf.add(tf.range(0, batch * keyHeads * capacity, capacity, "int32"), place) as Tensor1D;
   const written = (variable: Variable, value: Tensor): Tensor4D => {
-    // The op writes into the variable's own buffer: nothing is copied. Assigning its result tells TensorFlow of it.
-    const updated = rawOp("InplaceUpdate", [variable, rows, tf.reshape(value, [batch * keyHeads, headDim])], float);
+    const updated = overwritten(variable, rows, tf.reshape(value, [batch * keyHeads, headDim]));
     updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [updated]);
     return tf.reshape(updated, [batch, keyHeads, capacity, headDim]) as Tensor4D;
   };
@@ -89,23 +89,30 @@ export function decodeStep(model: LlamaForCausalLM, projections: Projections, ca
   return logitsOf(model, projections, tf.reshape(x, [batch, hiddenSize]) as Tensor2D);
 }
 
+/** A cache variable's content, or a view of it, with some of its rows replaced. Assigning the result to the variable makes it so. */
+function overwritten(content: Tensor, rows: Tensor1D, values: Tensor): Tensor {
+  // XLA does it in place by itself, and does not know the other op, which writes into the variable's own buffer: nothing is copied.
+  if (compilesByDefault()) return rawOp("TensorScatterUpdate", [content, tf.reshape(rows, [-1, 1]), values], { ...float, Tindices: type("int32") });
+  return rawOp("InplaceUpdate", [content, rows, values], float);
+}
+
 /** Overwrites rows of a cache with others of it. @param targets int32 [n] @param sources the row that each takes over, int32 [n] */
 export function copyRows(cache: readonly LayerCache[], { batch, capacity }: CacheShape, targets: Tensor1D, sources: Tensor1D, { numKeyValueHeads, headDim }: LlamaConfig): void {
   for (const variable of cache.flatMap(({ keys, values }) => [keys, values])) {
     const rows = tf.reshape(variable, [batch, numKeyValueHeads * capacity * headDim]);
-    // In place, as in `decodeStep`; all rows that are taken over have been read before.
-    const updated = rawOp("InplaceUpdate", [rows, targets, tf.gather(rows, sources)], float);
+    // All rows that are taken over have been read before.
+    const updated = overwritten(rows, targets, tf.gather(rows, sources));
     updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [tf.reshape(updated, [-1, headDim])]);
   }
 }
 
-/** Moves rows of one cache into another of at least its capacity, and empties the first. @param rows int32 [to.batch] */
+/** Moves rows of one cache into another of at least its capacity, and empties the first, which XLA cannot. @param rows int32 [to.batch] */
 export function moveRows(from: readonly LayerCache[], fromShape: CacheShape, to: readonly LayerCache[], toShape: CacheShape, rows: Tensor1D, config: LlamaConfig): void {
   const { numKeyValueHeads: keyHeads, headDim } = config;
   const move = (source: Variable, target: Variable): void => {
     const all = tf.reshape(source, [fromShape.batch, keyHeads, fromShape.capacity, headDim]);
     fill(target, tf.gather(all, rows) as Tensor4D, toShape.capacity);
-    empty(source);
+    if (!compilesByDefault()) empty(source);
   };
   from.forEach((layer, index) => {
     move(layer.keys, to[index]!.keys);
@@ -123,6 +130,11 @@ function fill(variable: Variable, value: Tensor4D, capacity: number): void {
 /** Frees a cache variable's memory. Its handle, which compiled functions hold, stays good for the next content. */
 export function empty(variable: Variable): void {
   updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [tf.zeros([0])]);
+}
+
+/** Gives an emptied cache variable its size back: what XLA compiles writes variables, and does not change their shapes. */
+export function refill(variable: Variable): void {
+  updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [tf.zeros(variable.shape)]);
 }
 
 const headsFirst = (x: Tensor4D): Tensor4D => {

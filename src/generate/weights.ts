@@ -1,5 +1,5 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
-import { tf, toResource, type, updateVariables } from "../engine/backend";
+import { binding, tf, toResource, type, updateVariables } from "../engine/backend";
 import { jit, type JitFunction } from "../engine/jit";
 import { BFLOAT16_PER_INT, INT8_PER_INT, bfloat16Product, int8Product, toBfloat16, toInt8 } from "../engine/narrow";
 import type { LlamaForCausalLM } from "../model/llama";
@@ -32,11 +32,13 @@ export class NarrowWeights implements Projections {
   private readonly fillAll: JitFunction<[], void>;
   private filled = false;
 
-  /** @throws RangeError for widths that do not fill whole numbers of 32 bits */
+  /** @throws RangeError for widths that do not fill whole numbers of 32 bits, and on a GPU */
   constructor(
     model: LlamaForCausalLM,
     private readonly kind: NarrowKind,
   ) {
+    // TensorFlow keeps variables of int32, which the codes are, in the host's memory, where what XLA compiles for a GPU does not reach them.
+    if (binding.context.gpu) throw new RangeError(`generate: decodeWeights is "${kind}", which only a CPU computes with so far. Take "float32" on a GPU.`);
     this.layers = model.layers.map((layer) => {
       const qkv = this.add(layer.q, layer.k, layer.v);
       const gateUp = this.add(layer.gate, layer.up);
