@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
+import { cudaReady } from '../setup/cuda.mjs';
 import { holderOf } from '../setup/lock.mjs';
 import { agreesWithLock, packagesReady } from '../setup/packages.mjs';
-import { tensorflowReady } from '../setup/tensorflow.mjs';
+import { installedBuild } from '../setup/tensorflow.mjs';
 import { jupyterReady, venvVersion as versionInVenv } from '../setup/venv.mjs';
 import { PACKAGED_WEIGHTS, sha256, weightsPath, weightsReady } from '../setup/weights.mjs';
 import { browserProbe } from './browser.mjs';
@@ -63,16 +64,18 @@ const once = (work) => {
   return () => (result ??= work());
 };
 
-const NAMES = { packages: 'node_modules', venv: '.venv', jupyter: 'JupyterLab', tensorflow: "TensorFlow's libraries", weights: 'the packaged weights' };
+const NAMES = { packages: 'node_modules', venv: '.venv', jupyter: 'JupyterLab', tensorflow: "TensorFlow's libraries", cuda: "NVIDIA's CUDA libraries", weights: 'the packaged weights' };
 
 /** Which parts of the set-up are there, found out without stamping or mending anything. */
 async function setupState(paths, environment) {
   const venvVersion = quietly(() => versionInVenv(paths), undefined);
+  const build = quietly(() => installedBuild(paths, venvVersion), undefined);
   const ready = {
     packages: quietly(() => packagesReady(paths) || agreesWithLock(paths), false),
     venv: venvVersion !== undefined,
     jupyter: quietly(() => jupyterReady(paths, venvVersion), false),
-    tensorflow: Boolean(environment.ALIGNLAB_TENSORFLOW) || quietly(() => tensorflowReady(paths, venvVersion), false),
+    tensorflow: Boolean(environment.ALIGNLAB_TENSORFLOW) || build !== undefined,
+    cuda: build !== 'cuda' || quietly(() => cudaReady(paths, venvVersion), false),
     weights: await weightsIntact(environment.ALIGNLAB_CACHE).catch(() => false),
   };
   const missing = Object.keys(NAMES).filter((part) => !ready[part]).map((part) => NAMES[part]);

@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CUDA_LIBRARIES } from '../setup/cuda.mjs';
 import { findPython } from '../setup/python.mjs';
-import { tensorflowFolder, tensorflowReady } from '../setup/tensorflow.mjs';
+import { installedBuild, tensorflowFolder } from '../setup/tensorflow.mjs';
 import { advise, amiss, ok } from './row.mjs';
 import { ask, lastJson, lastLine } from './system.mjs';
 
@@ -27,7 +28,8 @@ export async function loadTensorflow({ paths, environment, venvVersion }) {
   const folder = named ? path.resolve(named) : venvVersion && tensorflowFolder(paths, venvVersion);
   if (!folder || !existsSync(path.join(folder, LIBRARY))) return { problem: named ? `ALIGNLAB_TENSORFLOW is ${named}, which holds no ${LIBRARY}` : 'not in .venv' };
   const python = venvVersion ? paths.venvPython : findPython({ environment }).command;
-  const { code, output } = await ask(python, ['-I', LOAD, folder], { environment });
+  const libraries = CUDA_LIBRARIES.map(([wheel, name]) => path.join(folder, '..', 'nvidia', wheel, 'lib', name)).filter((file) => existsSync(file));
+  const { code, output } = await ask(python, ['-I', LOAD, folder, ...libraries], { environment });
   const answer = lastJson(output);
   if (code === 0 && answer) return { folder, ...answer };
   return { folder, problem: `does not load: ${reasonOf(code, output)}` };
@@ -50,7 +52,7 @@ export async function tensorflowProbe(context) {
   const pinned = pinnedRelease(paths);
   const found = `${version}, loads${cuda ? ', CUDA build' : cuda === false ? ', CPU build' : ''}${named ? `, from ALIGNLAB_TENSORFLOW (${folder})` : ''}`;
   if (minor(version) !== minor(pinned)) return amiss(found, `The engine needs ${minor(pinned)}. ${named ? 'Install that release there, or unset ALIGNLAB_TENSORFLOW.' : SETUP}`, values);
-  if (!named && !tensorflowReady(paths, venvVersion)) return advise(found, 'It is not what the set-up recorded: the next npm start fetches it again.', values);
+  if (!named && installedBuild(paths, venvVersion) === undefined) return advise(found, 'It is not what the set-up recorded: the next npm start fetches it again.', values);
   return ok(found, values);
 }
 

@@ -1,4 +1,4 @@
-"""Loads TensorFlow's C library and says what it is: tensorflow.py FOLDER, the wheel's `tensorflow` folder.
+"""Loads TensorFlow's C library and says what it is: tensorflow.py FOLDER [LIBRARY ...], the wheel's `tensorflow` folder and NVIDIA's libraries.
 
 The last line of stdout is JSON: release, whether it is a CUDA build (null where the library does not say), and its devices.
 """
@@ -15,6 +15,15 @@ def load(folder):
     for name in ("libtensorflow_framework.so.2", "libtensorflow_cc.so.2"):
         library = ctypes.CDLL(os.path.join(folder, name), mode=ctypes.RTLD_GLOBAL)
     return library
+
+
+def open_cuda(libraries):
+    """By their paths and before TensorFlow asks for them by name, as the engine does (src/engine/cuda.ts says why)."""
+    for path in ["libcuda.so.1", *libraries]:
+        try:
+            ctypes.CDLL(path)
+        except OSError:
+            return  # TensorFlow then lists no GPU, and the doctor looks for the reason itself.
 
 
 def function(library, name, result, *arguments):
@@ -52,6 +61,7 @@ def devices(library):
 
 def main():
     library = load(sys.argv[1])
+    open_cuda(sys.argv[2:])
     version = function(library, "TF_Version", ctypes.c_char_p)().decode()
     print(json.dumps({"version": version, "cuda": built_with_cuda(library), "devices": devices(library)}), flush=True)
 

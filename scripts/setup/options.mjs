@@ -5,6 +5,8 @@ import { EXIT, SetupFailure } from './failure.mjs';
 export const SETUP_OPTIONS = {
   'setup-only': { type: 'boolean', help: 'make what is missing, then end' },
   offline: { type: 'boolean', help: 'download nothing: fail when something is missing' },
+  cuda: { type: 'boolean', help: 'the CUDA build of TensorFlow, for NVIDIA GPUs, whether or not a driver is found (also ALIGNLAB_CUDA=1); kept for later commands' },
+  'no-cuda': { type: 'boolean', help: 'the CPU build, whatever is found (also ALIGNLAB_CUDA=0); kept for later commands' },
   python: { type: 'string', value: 'PATH', help: 'the Python that makes .venv (also ALIGNLAB_PYTHON); 3.10 to 3.13' },
   repair: { type: 'boolean', help: 'make node_modules, .venv and the weights anew, whatever is there' },
   help: { type: 'boolean', short: 'h', help: 'show this' },

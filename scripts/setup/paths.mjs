@@ -20,6 +20,8 @@ export function projectPaths(root = ROOT) {
     requirements: {
       jupyter: path.join(requirements, 'jupyter.txt'),
       tensorflow: path.join(requirements, 'tensorflow.txt'),
+      tensorflowCuda: path.join(requirements, 'tensorflow-cuda.txt'),
+      cuda: path.join(requirements, 'cuda.txt'),
       weights: path.join(requirements, 'weights.txt'),
     },
     work: path.join(root, '.cache'),

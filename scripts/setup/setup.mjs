@@ -1,49 +1,62 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { chooseBuild, CUDA_COST, rememberBuild } from './build.mjs';
+import { cudaReady, installCuda } from './cuda.mjs';
 import { SetupFailure } from './failure.mjs';
 import { writeKernelSpec } from './kernelspec.mjs';
 import { takeLock } from './lock.mjs';
 import { requireMachine, requireSpace } from './machine.mjs';
 import { adoptPackages, installPackages, packagesReady } from './packages.mjs';
 import { findPython } from './python.mjs';
-import { installTensorflow, tensorflowFolder, tensorflowReady } from './tensorflow.mjs';
+import { installedBuild, installTensorflow, tensorflowFolder } from './tensorflow.mjs';
 import { canInstallOver, installJupyter, jupyterReady, makeVenv, venvVersion } from './venv.mjs';
 import { installWeights, verifyWeights, weightsPath, weightsReady } from './weights.mjs';
-import { largestUnder, sizeOf } from './wheel.mjs';
+import { allUnder, largestUnder, sizeOf } from './wheel.mjs';
 
-/** Megabytes that each part needs while it is made, downloads included: measured, rounded up. */
-const MEGABYTES = { packages: 1200, npmCache: 400, jupyter: 350, tensorflow: 1150, weightsDownload: 100, weights: 100 };
+/** Megabytes that each part needs while it is made, downloads included: measured (of CUDA's, the sizes in the wheels), rounded up. */
+const MEGABYTES = { packages: 1200, npmCache: 400, jupyter: 350, tensorflow: { cpu: 1150, cuda: 1850 }, cuda: 6900, weightsDownload: 100, weights: 100 };
 
 /**
  * Makes what is missing: node_modules, the virtual environment, TensorFlow's libraries, the packaged weights.
  * @param {{ paths: ReturnType<import('./paths.mjs').projectPaths>, environment: NodeJS.ProcessEnv, progress: import('./progress.mjs').Progress,
- *   signal?: AbortSignal, offline?: boolean, python?: string, repair?: boolean }} options
- *   `environment` comes from toolEnvironment; `repair` makes everything anew
+ *   signal?: AbortSignal, offline?: boolean, python?: string, repair?: boolean, build?: 'cuda' | 'cpu' }} options
+ *   `environment` comes from toolEnvironment; `repair` makes everything anew; `build` is the TensorFlow that a flag asks for
  */
 export async function ensureSetup(options) {
   const { paths, environment, progress, signal, offline = false, repair = false } = options;
   const python = options.python ? findPython({ named: options.python, environment }) : undefined;
-  let missing = await findMissing(paths, environment, python, repair);
+  const { build, why } = await chooseBuild({ asked: options.build, paths, environment, offline });
+  let missing = await findMissing(paths, environment, python, build, repair);
   if (Object.values(missing).some(Boolean)) {
     refuseOffline(offline, missing);
     requireMachine();
-    requireSpace(spaceNeeded(missing, paths, environment));
+    if (missing.tensorflow || missing.cuda) progress.line(announcement(build, why));
+    requireRoom(missing, paths, environment);
     const onWait = (holder) => progress.line(`waiting for another set-up to end (${holder})`);
     const locks = [await takeLock(path.join(paths.work, 'setup.lock'), { onWait, signal })];
     try {
       if (missing.weights) locks.push(await takeLock(path.join(environment.ALIGNLAB_CACHE, 'setup.lock'), { onWait, signal }));
-      missing = await findMissing(paths, environment, python, repair);
+      missing = await findMissing(paths, environment, python, build, repair);
       await makeMissing(missing, python, { ...options, onStart: (pid) => locks[0].tool(pid) });
     } finally {
       for (const lock of locks) lock.release();
     }
   }
+  rememberBuild(paths, options.build);
   writeKernelSpec(paths);
 }
 
-/** Which parts have to be made; parts that only lack their stamp are stamped on the way. */
-async function findMissing(paths, environment, python, repair) {
-  if (repair) return { packages: true, venv: true, jupyter: true, tensorflow: true, weights: true };
+function announcement(build, why) {
+  if (build === 'cpu') return `tensorflow: the CPU build (${why})`;
+  return `tensorflow: the CUDA build (${why}): ${CUDA_COST} in all; --no-cuda takes the CPU build`;
+}
+
+/**
+ * Which parts have to be made, of `tensorflow` the build; parts that only lack their stamp are stamped on the way.
+ * NVIDIA's libraries stay where they are beside a CPU build: going back to the CUDA build does not fetch them again.
+ */
+async function findMissing(paths, environment, python, build, repair) {
+  if (repair) return { packages: true, venv: true, jupyter: true, tensorflow: build, cuda: build === 'cuda', weights: true };
   const version = venvVersion(paths);
   const otherPython = python !== undefined && version !== undefined && python.version !== version;
   const jupyter = otherPython || !jupyterReady(paths, version);
@@ -53,12 +66,13 @@ async function findMissing(paths, environment, python, repair) {
     packages: !packagesReady(paths) && !adoptPackages(paths),
     venv,
     jupyter,
-    tensorflow: venv || !tensorflowReady(paths, version),
+    tensorflow: (venv || installedBuild(paths, version) !== build) && build,
+    cuda: build === 'cuda' && (venv || !cudaReady(paths, version)),
     weights: !weightsReady(cache) && !(await verifyWeights(cache)),
   };
 }
 
-const NAMES = { packages: 'node_modules', jupyter: "JupyterLab's virtual environment", tensorflow: "TensorFlow's libraries", weights: 'the packaged weights' };
+const NAMES = { packages: 'node_modules', jupyter: "JupyterLab's virtual environment", tensorflow: "TensorFlow's libraries", cuda: "NVIDIA's CUDA libraries", weights: 'the packaged weights' };
 
 function refuseOffline(offline, missing) {
   if (!offline) return;
@@ -66,13 +80,23 @@ function refuseOffline(offline, missing) {
   throw new SetupFailure('offline', `--offline was given, and this has to be downloaded first: ${list}. Run the command once without --offline.`);
 }
 
-/** Space that making the missing parts takes, for requireSpace. */
+function requireRoom(missing, paths, environment) {
+  try {
+    requireSpace(spaceNeeded(missing, paths, environment));
+  } catch (error) {
+    if (error.kind !== 'disk' || missing.tensorflow !== 'cuda') throw error;
+    throw new SetupFailure('disk', `${error.message} Most of it is for the CUDA build of TensorFlow: --no-cuda takes the CPU build.`);
+  }
+}
+
+/** Space that making the missing parts takes, for requireSpace. `missing.tensorflow` may name a build. */
 export function spaceNeeded(missing, paths, environment) {
   return [
     missing.packages && !existsSync(paths.nodeModules) && { folder: paths.root, megabytes: MEGABYTES.packages },
     missing.packages && { folder: environment.npm_config_cache || environment.HOME, megabytes: MEGABYTES.npmCache },
     missing.venv && { folder: paths.root, megabytes: MEGABYTES.jupyter },
-    missing.tensorflow && { folder: paths.root, megabytes: MEGABYTES.tensorflow },
+    missing.tensorflow && { folder: paths.root, megabytes: MEGABYTES.tensorflow[missing.tensorflow === 'cuda' ? 'cuda' : 'cpu'] },
+    missing.cuda && { folder: paths.root, megabytes: MEGABYTES.cuda },
     missing.weights && { folder: paths.root, megabytes: MEGABYTES.weightsDownload },
     missing.weights && { folder: environment.ALIGNLAB_CACHE, megabytes: MEGABYTES.weights },
   ].filter(Boolean);
@@ -100,7 +124,12 @@ async function makeMissing(missing, python, { paths, environment, progress, sign
   const tensorflow = () => {
     const folder = temporary('tensorflow');
     const detail = () => megabytes(unpacked(paths), 'unpacked') || megabytes(largestUnder(folder), 'downloaded');
-    return progress.part('tensorflow', "TensorFlow 2.21's libraries (274 MB to download)", () => installTensorflow({ ...shared, temporary: folder }), detail);
+    const size = missing.tensorflow === 'cuda' ? '573 MB' : '274 MB';
+    return progress.part('tensorflow', `TensorFlow 2.21's libraries (${size} to download)`, () => installTensorflow({ ...shared, build: missing.tensorflow, temporary: folder }), detail);
+  };
+  const cuda = () => {
+    const folder = temporary('cuda');
+    return progress.part('cuda', "NVIDIA's CUDA 12 libraries (2.8 GB to download, 4.3 GB on disk)", () => installCuda({ ...shared, temporary: folder }), () => megabytes(allUnder(folder), 'downloaded'));
   };
   const weights = () => {
     const folder = temporary('weights');
@@ -112,8 +141,12 @@ async function makeMissing(missing, python, { paths, environment, progress, sign
       await progress.part('venv', `python -m venv .venv, with Python ${interpreter.version}`, () =>
         makeVenv({ ...shared, python: interpreter.command, temporary: temporary('venv') }));
     }
-    const parts = { jupyter, tensorflow, weights };
-    await together(Object.keys(parts).filter((name) => missing[name]).map((name) => parts[name]));
+    // Both install into one place, which pip does not do twice at once.
+    const installed = async () => {
+      if (missing.jupyter) await jupyter();
+      if (missing.cuda) await cuda();
+    };
+    await together([installed, ...(missing.tensorflow ? [tensorflow] : []), ...(missing.weights ? [weights] : [])]);
   };
 
   try {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 
 const KEPT_CHARACTERS = 20_000;
 const GRACE_MS = 5_000;
@@ -63,4 +64,28 @@ export function runTool(command, args, { cwd, env, signal, onStart } = {}) {
       else resolve({ code: code ?? 128 + (killedBy === 'SIGKILL' ? 9 : 15), output });
     });
   });
+}
+
+/**
+ * Runs a program for at most some seconds, its output cut to the end.
+ * @returns {Promise<{ code: number, output: string }>} `code` as runTool gives it: 127 when there is no such program
+ * @throws Error when it does not end in time
+ */
+export async function ask(command, args, { environment, cwd, seconds = 60 }) {
+  try {
+    return await runTool(command, args, { cwd, env: environment, signal: AbortSignal.timeout(seconds * 1000) });
+  } catch (error) {
+    throw error.name === 'TimeoutError' ? new Error(`${path.basename(command)} did not end within ${seconds} s`) : error;
+  }
+}
+
+/** The last line of a program's output, for a reason. */
+export function lastLine(output) {
+  return output.trimEnd().split('\n').at(-1).trim().slice(0, 300);
+}
+
+/** The path of a program on the PATH, or undefined. */
+export function onPath(name, environment, exists = existsSync) {
+  const folders = (environment.PATH ?? '').split(path.delimiter).filter(Boolean);
+  return folders.map((folder) => path.join(folder, name)).find((file) => exists(file));
 }

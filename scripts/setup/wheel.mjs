@@ -36,6 +36,15 @@ export function largestUnder(folder) {
   }
 }
 
+/** Size of all files under a folder, for progress lines; 0 when there are none. */
+export function allUnder(folder) {
+  try {
+    return readdirSync(folder, { recursive: true }).reduce((sum, name) => sum + sizeOf(path.join(folder, name)), 0);
+  } catch {
+    return 0;
+  }
+}
+
 /** Size of a file in bytes; 0 when it does not exist or is a folder. */
 export function sizeOf(file) {
   const found = statSync(file, { throwIfNoEntry: false });

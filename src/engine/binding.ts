@@ -2,6 +2,7 @@ import type { backend_util } from "@tensorflow/tfjs";
 import type { TFEOpAttr, TensorMetadata, TFJSBinding } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding";
 import { c, check, cString, status, type Pointer } from "./capi";
 import { Context } from "./context";
+import { staysOnHost } from "./devices";
 import { ATTR, elementCount, layoutOf, TF } from "./dtypes";
 import { execute, type Attribute } from "./eager";
 import type { GraphOutput, Recorder } from "./recorder";
@@ -70,7 +71,7 @@ export class Binding implements TFJSBinding {
   private toDevice(entry: Entry): Pointer {
     let handle = newHandle(entry.shape, entry.dtype, entry.values!);
     const gpu = this.context.gpu;
-    if (gpu && entry.dtype !== TF.INT32 && entry.dtype !== TF.STRING) {
+    if (gpu && !staysOnHost(entry.dtype)) {
       const copy = c.TFE_TensorHandleCopyToDevice(handle, this.context.handle, cString(gpu.name), status);
       c.TFE_DeleteTensorHandle(handle);
       check("copy to GPU");

@@ -1,4 +1,5 @@
 import koffi from "koffi";
+import { cudaEnvironment, openCudaLibraries } from "./cuda";
 import { findRuntime } from "./runtime";
 
 /** A native address or handle. Addresses stay below 2^53, so a plain number holds them exactly. */
@@ -54,15 +55,23 @@ type Api = { [D in (typeof DECLARATIONS)[number] as NameOf<D>]: FunctionOf<D> };
 /** The same number on Linux and macOS. */
 const RTLD_LAZY = 1;
 
+/** Environment variable: 0 computes float32 products on a GPU in float32, and not in TF32 (10 bits of mantissa). */
+const TF32_VARIABLE = "ALIGNLAB_TF32";
+
 function load(): Api {
   const runtime = findRuntime();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
+  Object.assign(process.env, cudaEnvironment(runtime.folder, process.env));
   // Global and lazy: the framework library must be open first, so that the larger one resolves against it.
   const framework = koffi.load(runtime.framework, { global: true, lazy: true });
   const cc = koffi.load(runtime.cc, { global: true, lazy: true });
   // koffi closes libraries when Node shuts down, before TensorFlow's exit handlers run: a second reference keeps their code in memory.
   const open = framework.func("uintptr_t dlopen(str, int)") as NumberFunction;
   for (const path of [runtime.framework, runtime.cc]) open(path, RTLD_LAZY);
+  // Not global, as TensorFlow opens them itself: it holds functions of the same names, which look the real ones up.
+  openCudaLibraries(runtime.folder, (path) => open(path, RTLD_LAZY) !== 0);
+  // TensorFlow's own default, said aloud. The C API has no function for it: this is tsl::enable_tensor_float_32_execution(bool).
+  framework.func("void _ZN3tsl32enable_tensor_float_32_executionEb(bool)")(process.env[TF32_VARIABLE] !== "0");
   koffi.struct("TF_Output", { op: "uintptr_t", index: "int" });
   const api: Record<string, unknown> = {};
   for (const declaration of DECLARATIONS) {
@@ -134,13 +143,19 @@ export class TensorFlowError extends Error {
 const EXECUTOR_NOTE = /\n?\s*Encountered when executing an operation using EagerExecutor\.[^\n]*/;
 
 /** What TensorFlow says of a variable that is gone, which it knows by a name that only the engine has. */
-const LOST_VARIABLE = /Could not find variable alignlab_\d+\..*/s;
+const LOST_VARIABLE = /(?:Could not find variable|Read variable failure) alignlab_\d+\..*/s;
 const LOST_VARIABLE_TEXT = "A tf.variable that it uses has been disposed. Keep a variable for as long as the functions are called that were traced with it.";
+
+/** What XLA says of ops that it has no kernel for. */
+const NOT_COMPILED = /Detected unsupported operations when trying to compile graph.*? on XLA_\w+: (\w+).*/s;
+const NOT_COMPILED_TEXT = "XLA does not compile the op $1. Give jit the option xla: false, which runs the function's ops one by one; on a GPU XLA is the default.";
 
 /** @throws TensorFlowError when the last call through `of` failed. */
 export function check(what: string, of: Pointer = status): void {
   const code = c.TF_GetCode(of);
-  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "").replace(LOST_VARIABLE, LOST_VARIABLE_TEXT)}`, code);
+  if (code === 0) return;
+  const rewordings = [[EXECUTOR_NOTE, ""], [LOST_VARIABLE, LOST_VARIABLE_TEXT], [NOT_COMPILED, NOT_COMPILED_TEXT]] as const;
+  throw new TensorFlowError(`${what}: ${rewordings.reduce((text, [pattern, instead]) => text.replace(pattern, instead), c.TF_Message(of))}`, code);
 }
 
 /** Runs koffi's asynchronous form: the call blocks a worker thread and the event loop goes on. */

@@ -1,12 +1,7 @@
 import { availableParallelism } from "node:os";
 import { c, cString, check, nativeView, status, type Pointer } from "./capi";
+import { firstGpu, type Device } from "./devices";
 import { configProto, parseOpDefinition, type OpDefinition } from "./proto";
-
-export interface Device {
-  /** TensorFlow's full name, such as `/job:localhost/replica:0/task:0/device:GPU:0`. */
-  name: string;
-  type: string;
-}
 
 /**
  * TensorFlow's eager context and its two executors. Short ops run on the caller's thread. Compiled functions run on
@@ -41,7 +36,7 @@ export class Context {
     check("TensorFlow context");
     c.TFE_DeleteContextOptions(options);
     this.devices = this.listDevices();
-    this.gpu = this.devices.find((device) => device.type === "GPU") ?? null;
+    this.gpu = firstGpu(this.devices);
     this.immediate = c.TFE_ContextGetExecutorForThread(this.handle);
     this.background = c.TFE_NewExecutor(true, true, 0);
     this.emptyGraph = c.TF_NewGraph();

@@ -47,12 +47,22 @@ export function cpuBfloat16(platform: NodeJS.Platform, text: string | null): Bfl
 export function gpuBfloat16(text: string | null): Bfloat16Support {
   const capability = /^\s*(\d+\.\d+)\s*$/m.exec(text ?? "")?.[1];
   if (capability === undefined) return { native: false, why: "nvidia-smi does not tell the GPU's compute capability; bfloat16 needs 8.0" };
-  return { native: Number(capability) >= 8, why: `the GPU has compute capability ${capability}; bfloat16 needs 8.0` };
+  const float16 = Number(capability) >= 7 && Number(capability) < 8 ? ", and its tensor cores compute float16 (precision \"float16\", with a loss scale)" : "";
+  return { native: Number(capability) >= 8, why: `the GPU has compute capability ${capability}; bfloat16 needs 8.0${float16}` };
+}
+
+/**
+ * The question to nvidia-smi about the GPU that TensorFlow takes: the first that CUDA_VISIBLE_DEVICES names, by number or by
+ * id, else the first of all.
+ */
+export function capabilityQuery({ CUDA_VISIBLE_DEVICES: visible }: NodeJS.ProcessEnv): string[] {
+  const first = visible?.split(",")[0]!.trim();
+  return ["--query-gpu=compute_cap", "--format=csv,noheader", ...(first ? [`--id=${first}`] : [])];
 }
 
 /** Of the device that holds tensors. */
 export function bfloat16Support(): Bfloat16Support {
-  if (binding.context.gpu) return gpuBfloat16(attempt(() => execFileSync("nvidia-smi", ["--query-gpu=compute_cap", "--format=csv,noheader"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })));
+  if (binding.context.gpu) return gpuBfloat16(attempt(() => execFileSync("nvidia-smi", capabilityQuery(process.env), { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })));
   return cpuBfloat16(process.platform, attempt(() => CPU_SOURCES[process.platform]?.read() ?? null));
 }
 

@@ -17,12 +17,19 @@ function varint(value: number): number[] {
 const integerField = (field: number, value: number): number[] => [...varint(field << 3), ...varint(value)];
 const bytesField = (field: number, body: number[]): number[] => [...varint((field << 3) | 2), ...varint(body.length), ...body];
 
-/** Serialised `ConfigProto`: thread counts, and memory growth on a GPU (gpu_options.allow_growth). */
+const textField = (field: number, value: string): number[] => bytesField(field, [...Buffer.from(value)]);
+
+/**
+ * Serialised `ConfigProto` (tensorflow/core/protobuf/config.proto): thread counts; of the GPUs that CUDA_VISIBLE_DEVICES
+ * leaves only the first, whose memory is taken as it is needed; an op without a kernel there runs on the CPU.
+ */
 export function configProto(options: { intraOpThreads: number; interOpThreads: number }): Uint8Array {
+  const gpuOptions = [...integerField(4 /* allow_growth */, 1), ...textField(5 /* visible_device_list */, "0")];
   return Uint8Array.from([
-    ...integerField(2, options.intraOpThreads),
-    ...integerField(5, options.interOpThreads),
-    ...bytesField(6, integerField(4, 1)),
+    ...integerField(2 /* intra_op_parallelism_threads */, options.intraOpThreads),
+    ...integerField(5 /* inter_op_parallelism_threads */, options.interOpThreads),
+    ...bytesField(6 /* gpu_options */, gpuOptions),
+    ...integerField(7 /* allow_soft_placement */, 1),
   ]);
 }
 

@@ -1,11 +1,11 @@
 import type { Scalar, Tensor1D, Tensor2D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../engine/backend";
 import { BUCKETED } from "../engine/buckets";
-import { jit, type JitFunction } from "../engine/jit";
+import { compilesByDefault, jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
 import { decodeStep, prefill } from "./decoder";
-import { copyRows, empty, moveRows, type CacheShape, type LayerCache } from "./layerCache";
+import { copyRows, empty, moveRows, refill, type CacheShape, type LayerCache } from "./layerCache";
 import { ownProjections, type Projections } from "./projections";
 
 type Step = JitFunction<[Tensor1D, Scalar, Tensor1D], Tensor2D>;
@@ -20,6 +20,7 @@ export class KeyValueCache {
   private readonly steps = new Map<Projections, Step>();
   private readonly moves = new Map<KeyValueCache, JitFunction<[Tensor1D], void>>();
   private readonly copies: JitFunction<[Tensor1D, Tensor1D], void>;
+  private isReleased = false;
 
   constructor(
     private readonly model: LlamaForCausalLM,
@@ -35,6 +36,7 @@ export class KeyValueCache {
 
   /** Computes the prompts; see `prefill` in decoder.ts. */
   prefill(ids: Tensor2D, padding: Tensor1D, precision: Precision): Tensor2D {
+    this.claim();
     let compiled = this.prefills.get(precision);
     if (!compiled) {
       const projections = ownProjections(this.model);
@@ -71,12 +73,15 @@ export class KeyValueCache {
 
   /** Takes over rows of a cache of at most this capacity. @param rows int32, one for each sequence of this cache */
   takeFrom(other: KeyValueCache, rows: Tensor1D): void {
+    this.claim();
     let compiled = this.moves.get(other);
     if (!compiled) {
       compiled = jit((rows) => moveRows(other.layers, other.shape, this.layers, this.shape, rows, this.model.config), { name: "move_cache" });
       this.moves.set(other, compiled);
     }
     compiled(rows);
+    other.isReleased = true;
+    if (compilesByDefault()) other.release();
   }
 
   /** Frees what was compiled to take over from a cache that is about to be disposed. */
@@ -87,12 +92,18 @@ export class KeyValueCache {
 
   /** Frees the keys and values. */
   release(): void {
-    tf.tidy(() => {
-      for (const { keys, values } of this.layers) {
-        empty(keys);
-        empty(values);
-      }
-    });
+    this.isReleased = true;
+    this.forEachVariable(empty);
+  }
+
+  /** Takes the memory before a function writes it that XLA compiles; others take it as they write. */
+  private claim(): void {
+    if (this.isReleased && compilesByDefault()) this.forEachVariable(refill);
+    this.isReleased = false;
+  }
+
+  private forEachVariable(act: (variable: Variable) => void): void {
+    for (const { keys, values } of this.layers) for (const variable of [keys, values]) tf.tidy(() => act(variable));
   }
 
   dispose(): void {

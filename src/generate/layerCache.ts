@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
 import { rawOp, tf, type, updateVariables } from "../engine/backend";
+import { compilesByDefault } from "../engine/jit";
 import type { LlamaConfig } from "../model/config";
 
 /** Keys and values of one layer for every place, [batch · keyHeads · capacity, headDim]: a head's places stand together. */
@@ -20,14 +21,20 @@ function assign(variable: Variable, value: Tensor): void {
   updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [value]);
 }
 
+/** A cache variable's content, or a view of it, with some of its rows replaced. Assigning the result to the variable makes it so. */
+function overwritten(content: Tensor, rows: Tensor1D, values: Tensor): Tensor {
+  // XLA does it in place by itself, and does not know the other op, which writes into the variable's own buffer: nothing is copied.
+  if (compilesByDefault()) return rawOp("TensorScatterUpdate", [content, tf.reshape(rows, [-1, 1]), values], { ...float, Tindices: type("int32") });
+  return rawOp("InplaceUpdate", [content, rows, values], float);
+}
+
 /**
  * Writes one place of every row of a cache variable. @param shape [rows, any, any, capacity]
  * @param value [rows · keyHeads, headDim] @returns all of the variable
  */
 export function writePlace(variable: Variable, [, , , capacity]: readonly number[], place: Scalar, value: Tensor2D): Tensor2D {
   const rows = tf.add(tf.range(0, value.shape[0] * capacity!, capacity!, "int32"), place) as Tensor1D;
-  // The op writes into the variable's own buffer: nothing is copied. Assigning its result tells TensorFlow of it.
-  const updated = rawOp("InplaceUpdate", [variable, rows, value], float) as Tensor2D;
+  const updated = overwritten(variable as unknown as Tensor, rows, value) as Tensor2D;
   assign(variable, updated);
   return updated;
 }
@@ -36,19 +43,19 @@ export function writePlace(variable: Variable, [, , , capacity]: readonly number
 export function copyRows(cache: readonly LayerCache[], { batch, capacity }: CacheShape, targets: Tensor1D, sources: Tensor1D, { numKeyValueHeads, headDim }: LlamaConfig): void {
   for (const variable of cache.flatMap(({ keys, values }) => [keys, values])) {
     const rows = tf.reshape(variable, [batch, numKeyValueHeads * capacity * headDim]);
-    // In place, as in `writePlace`; all rows that are taken over have been read before.
-    const updated = rawOp("InplaceUpdate", [rows, targets, tf.gather(rows, sources)], float);
+    // All rows that are taken over have been read before.
+    const updated = overwritten(rows, targets, tf.gather(rows, sources));
     assign(variable, tf.reshape(updated, [-1, headDim]));
   }
 }
 
-/** Moves rows of one cache into another of at least its capacity, and empties the first. @param rows int32 [to.batch] */
+/** Moves rows of one cache into another of at least its capacity, and empties the first, which XLA cannot. @param rows int32 [to.batch] */
 export function moveRows(from: readonly LayerCache[], fromShape: CacheShape, to: readonly LayerCache[], toShape: CacheShape, rows: Tensor1D, config: LlamaConfig): void {
   const { numKeyValueHeads: keyHeads, headDim } = config;
   const move = (source: Variable, target: Variable): void => {
     const all = tf.reshape(source, [fromShape.batch, keyHeads, fromShape.capacity, headDim]);
     fill(target, tf.gather(all, rows) as Tensor4D, toShape.capacity);
-    empty(source);
+    if (!compilesByDefault()) empty(source);
   };
   from.forEach((layer, index) => {
     move(layer.keys, to[index]!.keys);
@@ -68,3 +75,7 @@ export function empty(variable: Variable): void {
   assign(variable, tf.zeros([0]));
 }
 
+/** Gives an emptied cache variable its size back: what XLA compiles writes variables, and does not change their shapes. */
+export function refill(variable: Variable): void {
+  assign(variable, tf.zeros(variable.shape));
+}

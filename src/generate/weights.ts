@@ -19,7 +19,7 @@ export type NarrowKind = "bfloat16" | "bfloat16_columns" | "int8";
 /** How a model's weights are held for so many rows at once. */
 export function narrowKind(kind: Exclude<DecodeWeights, "float32">, rows: number): NarrowKind {
   if (kind === "int8") return kind;
-  return rows === 1 && !binding.context.gpu ? "bfloat16_columns" : "bfloat16";
+  return rows === 1 ? "bfloat16_columns" : "bfloat16";
 }
 
 /** Up to so many rows, codes in columns are decoded within one pass over them; beyond, they are decoded once for all rows. */
@@ -37,11 +37,13 @@ export class NarrowWeights implements Projections {
   private readonly fillAll: JitFunction<[], void>;
   private filled = false;
 
-  /** @throws RangeError for widths that do not fill whole numbers of 32 bits */
+  /** @throws RangeError for depths that do not fill whole numbers of 32 bits, and on a GPU */
   constructor(
     model: LlamaForCausalLM,
     readonly kind: NarrowKind,
   ) {
+    // TensorFlow keeps variables of int32, which the codes are, in the host's memory, where what XLA compiles for a GPU does not reach them.
+    if (binding.context.gpu) throw new RangeError(`generate: decodeWeights is "${kind}", which only a CPU computes with so far. Take "float32" on a GPU.`);
     const columns = kind !== "bfloat16";
     const unit = kind === "int8" ? INT8_PER_INT : BFLOAT16_PER_INT;
     // Before the first variable is made.

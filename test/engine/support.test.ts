@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { BFLOAT16_VARIABLE, cpuBfloat16, gpuBfloat16, resolvePrecision } from "../../src/engine/precision";
+import { BFLOAT16_VARIABLE, capabilityQuery, cpuBfloat16, gpuBfloat16, resolvePrecision } from "../../src/engine/precision";
 
 // Cut from /proc/cpuinfo of machines of each kind.
 const SAPPHIRE_RAPIDS = "processor\t: 0\nmodel name\t: Intel(R) Xeon(R) Processor\nflags\t\t: fpu vme avx512f avx512_bf16 amx_bf16 amx_tile\nbugs\t\t: spectre_v1\n\nprocessor\t: 1\nflags\t\t: fpu vme avx512f avx512_bf16 amx_bf16 amx_tile\n";
@@ -27,7 +27,14 @@ test("macOS says 1 or 0, older ones nothing; elsewhere nobody is asked", () => {
 test("GPUs from compute capability 8 on", () => {
   assert.deepEqual(["9.0\n", "8.0\n8.0\n", "12.0\n", " 8.9 \n"].map((text) => gpuBfloat16(text).native), [true, true, true, true]);
   assert.deepEqual(["7.5\n", "6.1\n", "N/A\n", "", null].map((text) => gpuBfloat16(text).native), [false, false, false, false, false]);
-  assert.match(gpuBfloat16("7.5\n").why, /compute capability 7\.5; bfloat16 needs 8\.0/);
+  assert.match(gpuBfloat16("7.5\n").why, /compute capability 7\.5; bfloat16 needs 8\.0, and its tensor cores compute float16/);
+  assert.match(gpuBfloat16("6.1\n").why, /bfloat16 needs 8\.0$/);
+});
+
+test("nvidia-smi is asked about the GPU that TensorFlow takes", () => {
+  const all = ["--query-gpu=compute_cap", "--format=csv,noheader"];
+  assert.deepEqual([{}, { CUDA_VISIBLE_DEVICES: "" }].map(capabilityQuery), [all, all]);
+  assert.deepEqual([{ CUDA_VISIBLE_DEVICES: "2,0" }, { CUDA_VISIBLE_DEVICES: "GPU-8932f937" }].map(capabilityQuery), [[...all, "--id=2"], [...all, "--id=GPU-8932f937"]]);
 });
 
 const given = process.env[BFLOAT16_VARIABLE];

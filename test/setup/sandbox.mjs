@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, cpSync, existsSync, linkSync, mkdirSync, mkdte
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { CUDA_LIBRARIES, CUDA_TOOLS } from '../../scripts/setup/cuda.mjs';
 import { projectPaths, toolEnvironment } from '../../scripts/setup/paths.mjs';
 
 /** The checkout that runs these tests, whose own set-up is done. */
@@ -11,6 +12,9 @@ export const REAL_PYTHON = projectPaths(ROOT).venvPython;
 export const REAL_CACHE = toolEnvironment(process.env, ROOT).ALIGNLAB_CACHE;
 
 const SHELL_TOOLS = ['bash', 'cat', 'cp', 'dirname', 'mkdir', 'rm', 'sleep', 'touch'];
+
+/** What NVIDIA's wheels put under site-packages/nvidia, as far as the set-up looks. */
+export const CUDA_FILES = [...CUDA_LIBRARIES.map(([wheel, library]) => `${wheel}/lib/${library}`), ...CUDA_TOOLS];
 
 /** A probe's answer, as a Python that will do gives it. */
 export const GOOD_PYTHON = { version: [3, 11, 7], implementation: 'CPython', bits: 64, machine: 'x86_64', executable: '', freeThreaded: false, venv: true };
@@ -25,7 +29,13 @@ case "$1 $2" in
   "-m pip")
     here="$(dirname "$0")/.."
     case "$3" in
-      install) eval "\${FAKE_INSTALL:-:}" && mkdir -p "$here/lib/python3.11/site-packages/jupyterlab" ;;
+      install)
+        site="$here/lib/python3.11/site-packages"
+        eval "\${FAKE_INSTALL:-:}" || exit 1
+        case "$*" in
+          *cuda.txt) for file in $FAKE_CUDA; do mkdir -p "$(dirname "$site/nvidia/$file")" && echo "$file" > "$site/nvidia/$file"; done ;;
+          *) mkdir -p "$site/jupyterlab" ;;
+        esac ;;
       download)
         eval "\${FAKE_DOWNLOAD:-:}" || exit 1
         while [ "$1" != "-d" ]; do shift; done
@@ -62,7 +72,9 @@ export function makeSandbox({ npm = true, python = GOOD_PYTHON } = {}) {
   const { dependencies, devDependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const env = {
     PATH: bin, HOME: path.join(base, 'home'), ALIGNLAB_CACHE: REAL_CACHE, FAKE_LOG: log, FAKE_BIN: bin, FAKE_PROBE: path.join(base, 'probe.json'),
-    FAKE_WHEELS: makeWheel(base), FAKE_PACKAGES: Object.keys({ ...dependencies, ...devDependencies }).join(' '),
+    // No driver of the machine that runs the tests decides what is installed.
+    ALIGNLAB_CUDA: '0',
+    FAKE_CUDA: CUDA_FILES.join(' '), FAKE_WHEELS: makeWheel(base), FAKE_PACKAGES: Object.keys({ ...dependencies, ...devDependencies }).join(' '),
   };
   mkdirSync(env.HOME);
 
