@@ -104,8 +104,10 @@ export const RAW_CASES: readonly RawCase[] = [
   one("TensorScatterAdd", (x) => [x, tf.tensor2d([[1], [1]], [2, 1], "int32"), x], { T: float, Tindices: int }, (x) => [[...x.slice(0, 3), ...[3, 4, 5].map((i) => 2 * x[i]! + x[i - 3]!)]]),
   // Into a value of its own: the op writes over its first input.
   one("InplaceUpdate", (x) => [tf.mul(x, 2), ints(1), tf.ones([1, 3])], T, (x) => [[...x.slice(0, 3).map((v) => 2 * v), 1, 1, 1]]),
+  one("TensorScatterUpdate", (x) => [x, tf.tensor2d([[1]], [1, 1], "int32"), tf.ones([1, 3])], { T: float, Tindices: int }, (x) => [[...x.slice(0, 3), 1, 1, 1]]),
   one("Bitcast", (x) => [x], { T: float, type: int }, (x) => [[...new Int32Array(Float32Array.from(x).buffer)]]),
   one("BitwiseAnd", (x) => [eighths(x), tf.scalar(6, "int32")], { T: int }, (x) => [x.map((v) => (8 * v) & 6)]),
+  one("LeftShift", (x) => [eighths(x), tf.scalar(2, "int32")], { T: int }, (x) => [x.map((v) => (8 * v) << 2)]),
   one("RightShift", (x) => [eighths(x), tf.scalar(1, "int32")], { T: int }, (x) => [x.map((v) => (8 * v) >> 1)]),
   pair("MulNoNan", (a, b) => a * b),
   one("SelectV2", (x) => [tf.greater(x, 0), x, tf.neg(x)], T, (x) => [x.map(Math.abs)]),
