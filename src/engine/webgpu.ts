@@ -1,7 +1,8 @@
 import type { KernelBackend } from "@tensorflow/tfjs";
 import { BackendError } from "./choice";
-import { splitLargeTensors } from "./webgpuSplit";
 import { failOnErrors } from "./webgpuErrors";
+import { WebgpuMemory, type WebgpuLimits } from "./webgpuMemory";
+import { splitLargeTensors } from "./webgpuSplit";
 
 /** Environment variable: 1 lets the webgpu backend compute on a software adapter (Mesa's llvmpipe, SwiftShader). */
 export const SOFTWARE_VARIABLE = "ALIGNLAB_WEBGPU_SOFTWARE";
@@ -22,7 +23,12 @@ interface Gpu {
 }
 
 /** Limits that tfjs's shaders make use of where the adapter offers more than every adapter must. */
-const LIMITS = ["maxComputeWorkgroupStorageSize", "maxComputeWorkgroupsPerDimension", "maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkgroupSizeX", "maxComputeInvocationsPerWorkgroup"];
+const LIMITS = ["maxComputeWorkgroupStorageSize", "maxComputeWorkgroupsPerDimension", "maxStorageBufferBindingSize", "maxStorageBuffersPerShaderStage", "maxBufferSize", "maxComputeWorkgroupSizeX", "maxComputeInvocationsPerWorkgroup"];
+
+let memory: WebgpuMemory | null = null;
+
+/** What the adapter in use allows; null where the webgpu backend has not started. */
+export const webgpuLimits = (): WebgpuLimits | null => memory?.limits ?? null;
 
 /**
  * Starts tfjs's WebGPU backend on npm's `webgpu`, Dawn for Node. Tensors beyond what the adapter binds at once are computed
@@ -35,7 +41,9 @@ export async function startWebgpu(): Promise<KernelBackend> {
   const { WebGPUBackend } = require("@tensorflow/tfjs-backend-webgpu") as { WebGPUBackend: new (device: GpuDevice, info: GpuAdapter["info"]) => KernelBackend };
   const backend = new WebGPUBackend(device, adapter.info);
   failOnErrors(backend, device);
-  splitLargeTensors(backend, { binding: device.limits.maxStorageBufferBindingSize!, buffer: device.limits.maxBufferSize! });
+  const { maxStorageBufferBindingSize, maxBufferSize, maxStorageBuffersPerShaderStage } = device.limits;
+  memory = new WebgpuMemory(backend, { binding: maxStorageBufferBindingSize!, buffer: maxBufferSize!, buffersPerStage: maxStorageBuffersPerShaderStage! });
+  splitLargeTensors(memory);
   return backend;
 }
 
