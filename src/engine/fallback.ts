@@ -1,5 +1,6 @@
 import type { KernelBackend } from "@tensorflow/tfjs";
 import { BACKEND_VARIABLE, BackendError, WITH_TENSORFLOW, namedBackend, tensorflowProblem, type FallbackName } from "./choice";
+import { holdCell } from "./host";
 import { tf } from "./tfjs";
 import { startWasm } from "./wasm";
 import { startWebgpu } from "./webgpu";
@@ -27,7 +28,7 @@ function startCpu(): KernelBackend {
 /**
  * Starts a backend other than TensorFlow: the one that the environment names, or the first that starts. Said aloud once.
  * WebGPU and WebAssembly start asynchronously: `await tf.ready()` before the first op, as tfjs asks for; whatever loads
- * or makes a model does so by itself. Where the named one cannot start, that promise is rejected with the reason.
+ * or makes a model does so by itself, and so does the cell of a notebook that imports the engine. Where the named one cannot start, that promise is rejected with the reason.
  */
 export function startFallback(): void {
   const named = namedBackend() as FallbackName | null;
@@ -39,6 +40,7 @@ export function startFallback(): void {
   const engine = tf.engine() as unknown as Starting;
   engine.backendName = named ?? "webgpu, wasm or cpu";
   engine.pendingBackendInit = start(named === null ? (Object.keys(FALLBACKS) as FallbackName[]) : [named]).then(() => true);
+  holdCell(engine.pendingBackendInit);
 }
 
 async function start(names: readonly FallbackName[]): Promise<void> {

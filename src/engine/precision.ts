@@ -68,6 +68,9 @@ function attempt(read: () => string | null): string | null {
 let known: Bfloat16Support | null = null;
 let hasWarned = false;
 
+/** Whether this process can compute in 16 bits at all: only TensorFlow does. */
+export const hasNarrowPrecision = (): boolean => hasTensorflow;
+
 /**
  * The precision to compute in: bfloat16 without instructions of its own is slower than float32, so float32 takes its
  * place, and one warning says so. float16 is never chosen by itself: it needs a loss scale.

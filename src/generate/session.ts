@@ -1,6 +1,7 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { BUCKETED } from "../engine/buckets";
+import { requireTensorflow } from "../engine/capacity";
 import { jit } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
@@ -66,9 +67,11 @@ export class GenerationSession {
     return narrow;
   }
 
-  /** @throws RangeError where the model's weights cannot be held as `kind` says */
+  /** @throws RangeError where the model's weights cannot be held as `kind` says, BackendError where no backend but TensorFlow could */
   allow(kind: DecodeWeights): void {
-    if (kind !== "float32" && !this.narrow.has(kind)) this.narrow.set(kind, new NarrowWeights(this.model, kind));
+    if (kind === "float32") return;
+    requireTensorflow(`decodeWeights ${JSON.stringify(kind)}`, 'decodeWeights: "float32"');
+    if (!this.narrow.has(kind)) this.narrow.set(kind, new NarrowWeights(this.model, kind));
   }
 
   /** Gets the table by which `auto` is decided. */

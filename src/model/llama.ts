@@ -1,5 +1,6 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../engine/backend";
+import { requireCapacity } from "../engine/capacity";
 import { attentionBias, rotaryTable, selfAttention, type AttentionLayout, type AttentionWeights, type TreeRows } from "./attention";
 import { checkpointed } from "./checkpointing";
 import type { HfConfig } from "../hub/config";
@@ -78,10 +79,13 @@ export class LlamaForCausalLM {
 
   /**
    * Builds a model from config.json and a reader of its tensors (float32, row-major, Hugging Face's names).
-   * @throws UnsupportedModelError when a tensor is missing or has another shape than the config says.
+   * @throws UnsupportedModelError when a tensor is missing or has another shape than the config says; BackendError for a
+   * model that the backend in use cannot train.
    */
   static async create(hfConfig: HfConfig, read: (name: string, shape: number[]) => Promise<Float32Array> | Float32Array): Promise<LlamaForCausalLM> {
     const config = parseLlamaConfig(hfConfig);
+    await tf.ready();
+    requireCapacity(new Map([...parameterShapes(config)].map(([name, shape]) => [name, tf.util.sizeFromShape(shape)])));
     const prefix = `llama${modelCount++}`;
     const parameters = new Map<string, Variable>();
     try {
