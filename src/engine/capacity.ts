@@ -1,6 +1,6 @@
-import { tf } from "./tfjs";
 import { hasTensorflow } from "./capi";
 import { BackendError, WITH_TENSORFLOW } from "./choice";
+import { tf } from "./tfjs";
 import { webgpuLimits } from "./webgpu";
 
 /**
@@ -19,6 +19,7 @@ const CPU_WEIGHTS = 64 * MIB;
 
 /** What a backend holds. */
 export interface Capacity {
+  backend: string;
   /** Bytes of all weights in float32, and of the largest of them. */
   weights: number;
   tensor: number;
@@ -28,9 +29,9 @@ export interface Capacity {
 
 /** The capacity of a backend other than TensorFlow. @param binding what the WebGPU adapter binds at once, in bytes */
 export function capacityOf(backend: string, binding = Infinity): Capacity {
-  if (backend === "wasm") return { weights: WASM_HEAP / TIMES_WEIGHTS, tensor: Infinity, why: `an eighth of its heap of 4 GiB, since training holds ${TIMES_WEIGHTS} times the weights` };
-  if (backend === "webgpu") return { weights: Infinity, tensor: binding, why: "what the adapter binds as one buffer" };
-  return { weights: CPU_WEIGHTS, tensor: Infinity, why: "more would take minutes a step in plain JavaScript" };
+  if (backend === "wasm") return { backend, weights: WASM_HEAP / TIMES_WEIGHTS, tensor: Infinity, why: `an eighth of its heap of 4 GiB, since training holds ${TIMES_WEIGHTS} times the weights` };
+  if (backend === "webgpu") return { backend, weights: Infinity, tensor: binding, why: "what the adapter binds as one buffer" };
+  return { backend, weights: CPU_WEIGHTS, tensor: Infinity, why: "more would take minutes a step in plain JavaScript" };
 }
 
 const text = (bytes: number): string => `${(bytes / MIB).toPrecision(3)} MiB`;
@@ -45,9 +46,10 @@ export function requireCapacity(sizes: ReadonlyMap<string, number>, capacity: Ca
   if (capacity === null) return;
   const bytes = 4 * [...sizes.values()].reduce((sum, size) => sum + size, 0);
   const advice = `Use a smaller model, or TensorFlow: ${WITH_TENSORFLOW}`;
-  if (bytes > capacity.weights) throw new BackendError(`The model's ${(bytes / 4e6).toPrecision(3)} million parameters take ${text(bytes)} in float32; the ${tf.getBackend()} backend takes models of up to ${text(capacity.weights)} (${capacity.why}). ${advice}`);
+  const { backend, why } = capacity;
+  if (bytes > capacity.weights) throw new BackendError(`The model's ${(bytes / 4e6).toPrecision(3)} million parameters take ${text(bytes)} in float32; the ${backend} backend takes models of up to ${text(capacity.weights)} (${why}). ${advice}`);
   for (const [name, size] of sizes) {
-    if (4 * size > capacity.tensor) throw new BackendError(`The model's ${name} takes ${text(4 * size)}; the ${tf.getBackend()} backend holds tensors of up to ${text(capacity.tensor)} (${capacity.why}). ${advice}`);
+    if (4 * size > capacity.tensor) throw new BackendError(`The model's ${name} takes ${text(4 * size)}; the ${backend} backend holds tensors of up to ${text(capacity.tensor)} (${why}). ${advice}`);
   }
 }
 

@@ -28,7 +28,7 @@ export function runDirectly(fn: Direct, args: readonly Tensor[], name: string | 
     throw error;
   }
   if (disposeNewVariables(variables)) {
-    tf.dispose(own);
+    tf.dispose(own.filter((tensor) => !tensor.isDisposed));
     throw new TraceError(VARIABLE_IN_TRACE);
   }
   if (result === undefined) return undefined;
