@@ -120,6 +120,22 @@ const concat: Split = (memory, call, stock) => {
   return memory.join(shape, inputs[0]!.dtype, inputs.map((x) => tf.clone(x)));
 };
 
+/** One number everywhere. */
+function* filled(memory: WebgpuMemory, shape: number[], value: number, dtype: "float32"): Generator<Tensor> {
+  const size = tf.util.sizeFromShape(shape);
+  for (const [, count] of parts(size, memory.rowsAtOnce([size]))) yield tf.fill([count], value, dtype);
+}
+
+const fill: Split = (memory, call, stock) => {
+  const { shape, value, dtype } = call.attrs as unknown as { shape: number[]; value: number; dtype: "float32" };
+  return memory.isTooLarge({ shape }) ? memory.join(shape, dtype, filled(memory, shape, value, dtype)) : stock(call);
+};
+
+const fillLike = (value: number): Split => (memory, call, stock) => {
+  const { shape, dtype } = (call.inputs as Inputs).x!;
+  return memory.isTooLarge({ shape }) ? memory.join(shape, dtype, filled(memory, shape, value, dtype as "float32")) : stock(call);
+};
+
 /** tfjs binds all terms of a sum at once, however many. */
 const addN: Split = (memory, call, stock) => {
   const terms = call.inputs as unknown as Tensor[];
@@ -130,7 +146,7 @@ const addN: Split = (memory, call, stock) => {
 
 const SPLITS: Record<string, Split> = {
   ...Object.fromEntries(ELEMENTWISE.map((name) => [name, elementwise])),
-  BatchMatMul: matMul, GatherV2: gather, Slice: slice, Concat: concat, AddN: addN,
+  Fill: fill, ZerosLike: fillLike(0), OnesLike: fillLike(1), BatchMatMul: matMul, GatherV2: gather, Slice: slice, Concat: concat, AddN: addN,
 };
 
 /**

@@ -1,41 +1,10 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { namedBackend } from "../../src/engine/choice";
-import type { Computed } from "./backendChild";
-
-// A process has one backend, so each of these is a process of its own.
-
-const root = path.resolve(__dirname, "..", "..");
-const cache = mkdtempSync(path.join(tmpdir(), "alignlab-backends-"));
-after(() => rmSync(cache, { recursive: true, force: true }));
-
-interface Ended {
-  code: number | null;
-  output: string;
-  errors: string;
-}
-
-/** Runs a script, or with `-e` a line of one. */
-function run(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<Ended> {
-  const { ALIGNLAB_BACKEND: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, ["--import", "tsx", ...args], { cwd: root, env: { ...inherited, ALIGNLAB_SENTINEL: "1", ...environment } });
-  let [output, errors] = ["", ""];
-  child.stdout.on("data", (text) => (output += text));
-  child.stderr.on("data", (text) => (errors += text));
-  return new Promise((resolve, reject) => child.once("error", reject).once("close", (code) => resolve({ code, output, errors })));
-}
-
-async function computed(backend: string, environment: NodeJS.ProcessEnv = {}, ...args: string[]): Promise<{ figures: Computed; errors: string }> {
-  const { code, output, errors } = await run([path.join(__dirname, "backendChild.ts"), ...args], { ALIGNLAB_BACKEND: backend, ALIGNLAB_CACHE: path.join(cache, backend), ...environment });
-  assert.equal(code, 0, errors);
-  return { figures: JSON.parse(output.trimEnd().split("\n").at(-1)!) as Computed, errors };
-}
+import { answerOf, cache, close, computed, run, sameFirstFigures } from "./backendProcess";
 
 const processes = new Map<string, ReturnType<typeof computed>>();
+
 /** The figures of a backend, computed once. */
 function figuresOf(backend: string): ReturnType<typeof computed> {
   const known = processes.get(backend) ?? computed(backend);
@@ -43,31 +12,11 @@ function figuresOf(backend: string): ReturnType<typeof computed> {
   return known;
 }
 
-/** |a − b| as a share of |b|, of vectors. */
-function distance(a: readonly number[], b: readonly number[]): number {
-  assert.equal(a.length, b.length);
-  const norm = (of: (i: number) => number): number => Math.sqrt(b.reduce((sum, _, i) => sum + of(i) ** 2, 0));
-  return norm((i) => a[i]! - b[i]!) / norm((i) => b[i]!);
-}
-
-function close(a: readonly number[], b: readonly number[], tolerance: number, what: string): void {
-  const found = distance(a, b);
-  assert.ok(found <= tolerance, `${what}: ${found} apart`);
-}
-
-/** Loss, gradients and greedy answers; float32 on every side, so that only the order of sums differs. */
-function sameFirstFigures(figures: Computed, expected: Computed): void {
-  close([figures.loss], [expected.loss], 1e-4, "loss");
-  assert.deepEqual(Object.keys(figures.gradients), Object.keys(expected.gradients));
-  for (const [name, gradient] of Object.entries(expected.gradients)) close(figures.gradients[name]!, gradient, 1e-4, `gradient of ${name}`);
-  assert.deepEqual(figures.greedy, expected.greedy);
-}
-
 const LOGGED = ["loss", "grad_norm", "learning_rate", "rewards/margins", "logps/chosen", "eval_loss"];
 
 for (const backend of ["cpu", "wasm"]) {
   test(`${backend}: loss, gradients, training and generation as on TensorFlow`, async () => {
-    const [{ figures: expected }, { figures, errors }] = await Promise.all([figuresOf("tensorflow"), figuresOf(backend)]);
+    const [{ answer: expected }, { answer: figures, errors }] = await Promise.all([figuresOf("tensorflow"), figuresOf(backend)]);
     assert.equal(expected.backend, "tensorflow");
     assert.equal(figures.backend, backend);
     assert.equal(errors.match(/^Backend /gm)?.length, 1, errors);
@@ -85,7 +34,7 @@ for (const backend of ["cpu", "wasm"]) {
   });
 
   test(`${backend}: the same seed draws the same, another call other numbers`, async () => {
-    const { rest } = (await figuresOf(backend)).figures;
+    const { rest } = (await figuresOf(backend)).answer;
     const [first, second, other, drawn, again, dropped] = rest!.drawn as [number[], number[], number[], number[], number[], number[]];
     assert.deepEqual(other, first);
     assert.notDeepEqual(second, first);
@@ -98,9 +47,7 @@ for (const backend of ["cpu", "wasm"]) {
 }
 
 test("what only TensorFlow does is refused before work is lost, with what to do", async () => {
-  const { code, output, errors } = await run([path.join(__dirname, "backendRefusals.ts")], { ALIGNLAB_BACKEND: "cpu", ALIGNLAB_CACHE: cache, ALIGNLAB_BFLOAT16: "1" });
-  assert.equal(code, 0, errors);
-  const messages = JSON.parse(output) as Record<string, string>;
+  const { answer: messages } = await answerOf<Record<string, string>>(["backendRefusals.ts"], { ALIGNLAB_BACKEND: "cpu", ALIGNLAB_CACHE: cache, ALIGNLAB_BFLOAT16: "1" });
   const patterns: Record<string, RegExp> = {
     large: /^BackendError: The model's 23\.\d million parameters take \d+\.\d MiB in float32; the cpu backend takes models of up to 64\.0 MiB .* `npm start`/,
     wasm: /^done$/, "wasm, too large": /^BackendError: .*135 million parameters take 513 MiB in float32; the wasm backend .* up to 512 MiB \(an eighth of its heap of 4 GiB/,
