@@ -26,6 +26,7 @@ export async function startFallbacks({ paths, environment, ready }) {
 export async function fallbacksProbe(context) {
   const problems = await context.fallbacks();
   const found = FALLBACKS.map((name) => (problems[name] === null ? `${name} starts` : `${name} does not (${problems[name].replace(/\.$/, '')})`)).join('; ');
+  if (problems.cpu !== null) return advise(found, 'Plain JavaScript needs node_modules only: see the row of node_modules.', { problems });
   return ok(found, { problems });
 }
 

@@ -1,7 +1,9 @@
 import type { KernelBackend } from "@tensorflow/tfjs";
 import { BackendError } from "./choice";
 import { failOnErrors } from "./webgpuErrors";
+import { restWhileIdle } from "./webgpuIdle";
 import { WebgpuMemory, type WebgpuLimits } from "./webgpuMemory";
+import { registerPreciseKernels } from "./webgpuPrecise";
 import { splitLargeTensors } from "./webgpuSplit";
 
 /** Environment variable: 1 lets the webgpu backend compute on a software adapter (Mesa's llvmpipe, SwiftShader). */
@@ -10,6 +12,7 @@ export const SOFTWARE_VARIABLE = "ALIGNLAB_WEBGPU_SOFTWARE";
 /** What of WebGPU's own objects is used here. */
 export interface GpuDevice extends EventTarget {
   readonly limits: Record<string, number>;
+  destroy(): void;
   readonly lost: Promise<{ reason: string; message: string }>;
 }
 interface GpuAdapter {
@@ -41,8 +44,10 @@ export async function startWebgpu(): Promise<KernelBackend> {
   const { WebGPUBackend } = require("@tensorflow/tfjs-backend-webgpu") as { WebGPUBackend: new (device: GpuDevice, info: GpuAdapter["info"]) => KernelBackend };
   const backend = new WebGPUBackend(device, adapter.info);
   failOnErrors(backend, device);
+  restWhileIdle(backend, device);
   const { maxStorageBufferBindingSize, maxBufferSize, maxStorageBuffersPerShaderStage } = device.limits;
   memory = new WebgpuMemory(backend, { binding: maxStorageBufferBindingSize!, buffer: maxBufferSize!, buffersPerStage: maxStorageBuffersPerShaderStage! });
+  registerPreciseKernels();
   splitLargeTensors(memory);
   return backend;
 }

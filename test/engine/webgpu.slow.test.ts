@@ -23,7 +23,7 @@ test("webgpu: loss, gradients and generation as on TensorFlow", asked, async () 
 });
 
 test("webgpu: beyond the adapter's limits an op is computed in parts or refused, and a reported error ends the work", asked, async () => {
-  const { split, refused, left, failed } = (await answerOf<WebgpuFindings>(["webgpuChild.ts"], environment)).answer;
+  const { split, refused, imprecision, left, failed } = (await answerOf<WebgpuFindings>(["webgpuChild.ts"], environment)).answer;
   assert.equal(Object.keys(split).length, 19);
   for (const [name, { apart, copies }] of Object.entries(split)) {
     // Sums of a hundred products of numbers up to 2, in another order.
@@ -33,6 +33,7 @@ test("webgpu: beyond the adapter's limits an op is computed in parts or refused,
   for (const name of ["softmax", "sum", "across columns"]) assert.match(refused[name]!, /^BackendError: An op needs a tensor \[\d+,\d+\] of .* this adapter allows 0\.00410 MB, and the op cannot be computed in parts\. Use smaller batches/, name);
   assert.match(refused["one long row"]!, /^BackendError: One row of a tensor \[2,2000\] takes 0\.00800 MB/);
   assert.match(refused["read at once"]!, /^BackendError: .*`await tensor\.data\(\)`/);
+  for (const [name, worst] of Object.entries(imprecision)) assert.ok(worst < 3e-6, `${name}: ${worst} off`);
   assert.equal(left, 0);
   assert.equal(failed.length, 3);
   for (const text of failed) assert.match(text, /^BackendError: WebGPU reported an error, and what was computed since is not to be trusted: .*exceeds the max buffer size limit.* Restart the process/s);

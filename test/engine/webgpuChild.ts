@@ -7,6 +7,8 @@ export interface WebgpuFindings {
   /** By op: the largest difference from the same op within the adapter's own limits, and how many parts were copied. */
   split: Record<string, { apart: number; copies: number }>;
   refused: Record<string, string>;
+  /** Largest error of functions that adapters compute loosely, as a share of max(|f|, 1), of expm1 of |f|. */
+  imprecision: Record<string, number>;
   /** Tensors left behind by all of that. */
   left: number;
   /** What follows an error that WebGPU reports: the read under way, the next op, the next read. */
@@ -56,6 +58,15 @@ async function reason(work: () => unknown): Promise<string> {
   }
 }
 
+/** The largest error over numbers from small to large. */
+async function imprecisionOf(f: (x: Tensor) => Tensor, exact: (x: number) => number, least: number): Promise<number> {
+  const xs = Float32Array.from({ length: 1000 }, (_, i) => (i % 2 ? -1 : 1) * 1e-5 * 1.02 ** i).map((x) => (least > 0 ? x : -Math.min(Math.abs(x), 20)));
+  const results = tf.tidy(() => f(onGpu(tf.tensor1d(xs))));
+  const found = await results.data();
+  results.dispose();
+  return xs.reduce((worst, x, i) => Math.max(worst, Math.abs(found[i]! - exact(x)) / Math.max(Math.abs(exact(x)), least)), 0);
+}
+
 const onGpu = (x: Tensor): Tensor => tf.tidy(() => tf.add(x, 0));
 
 async function main(): Promise<void> {
@@ -103,12 +114,13 @@ async function main(): Promise<void> {
     "across columns": await reason(() => tf.matMul(tall, small, true, true)), sum: await reason(() => tf.sum(big, 0)), "read at once": await reason(() => small.dataSync()),
   };
   limits.binding = own;
+  const imprecision = { sin: await imprecisionOf(tf.sin, Math.sin, 1), cos: await imprecisionOf(tf.cos, Math.cos, 1), expm1: await imprecisionOf(tf.expm1, Math.expm1, 0) };
   const numLeft = tf.memory().numTensors - before;
   // A buffer beyond what any adapter has, as a faulty shader or want of memory would be reported.
   const pending = tf.exp(small);
   backend.device.createBuffer({ size: 2 ** 50, usage: 128 });
   const failed = [await reason(() => pending.data()), await reason(() => tf.exp(small)), await reason(() => big.data())];
-  console.log(JSON.stringify({ split, refused, left: numLeft, failed } satisfies WebgpuFindings));
+  console.log(JSON.stringify({ split, refused, imprecision, left: numLeft, failed } satisfies WebgpuFindings));
   process.exit(0);
 }
 
