@@ -8,6 +8,8 @@ export class Cell {
   private loopsSinceStop = 0;
   /** Whether the code asked for its stop signal, and so can be expected to end by itself. */
   watchesSignal = false;
+  /** What the cell waits for beside its own code. */
+  private readonly held: Promise<unknown>[] = [];
   /** Rejected when the cell is left without waiting for its code. */
   readonly left: Promise<never>;
 
@@ -25,6 +27,17 @@ export class Cell {
 
   stop(reason: Error): void {
     this.controller.abort(reason);
+  }
+
+  /** Makes the cell wait for work that it began. */
+  hold(work: Promise<unknown>): void {
+    this.held.push(work);
+    work.catch(() => undefined);
+  }
+
+  /** Done once all that is held is. */
+  async settled(): Promise<void> {
+    await Promise.all(this.held);
   }
 
   leave(reason: Error): void {

@@ -44,7 +44,7 @@ export class Executor {
     this.compiler.adopt(compiled);
     try {
       // In a turn of its own: Stop may end all that is on the stack, and we want to hear of it.
-      const result = Promise.resolve().then(() => this.start(cell, compiled));
+      const result = Promise.resolve().then(() => this.start(cell, compiled)).then(() => cell.settled());
       await Promise.race([result, cell.left]);
     } catch (error) {
       this.variables.markUnset(compiled.names, `cell [${cell.count}] ended before it was set`);

@@ -40,6 +40,7 @@ function installBridge(publisher: Publisher): void {
       cell.watchesSignal = true;
       return cell.signal;
     },
+    holdCell: (work) => currentCell.getStore()?.hold(work),
   };
   Object.defineProperty(globalThis, kernelKey, { value: bridge });
   tslabJupyter().lastWriteDisplayData = ({ data, metadata, transient }, update) => {

@@ -1,4 +1,5 @@
 export { tf } from "./engine/backend";
+export { BACKENDS, BackendError, type BackendName } from "./engine/choice";
 export { batchBucket, promptBucket, roundUp } from "./engine/buckets";
 export { display, clearOutput, steps, stopSignal, tick, StopError, type MimeBundle } from "./engine/host";
 export { engineInfo, engineMemory, type EngineInfo } from "./engine/info";

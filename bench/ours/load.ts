@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   const peakBytes = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))![1]) * 1024;
   const answer: LoadAnswer = {
     marks: { script, engine, library, weights, forward: forwardAt, again }, peakBytes,
-    versions: { node: process.versions.node, tensorflow: engineInfo().tensorflow }, check: { token, logit: last[token]! },
+    versions: { node: process.versions.node, tensorflow: engineInfo().tensorflow ?? "none" }, check: { token, logit: last[token]! },
   };
   writeSync(3, JSON.stringify(answer));
   process.exit(0);

@@ -6,8 +6,9 @@ import { agreesWithLock, packagesReady } from '../setup/packages.mjs';
 import { installedBuild } from '../setup/tensorflow.mjs';
 import { jupyterReady, venvVersion as versionInVenv } from '../setup/venv.mjs';
 import { PACKAGED_WEIGHTS, sha256, weightsPath, weightsReady } from '../setup/weights.mjs';
+import { chosenBackendProbe, fallbacksProbe, startFallbacks } from './backends.mjs';
 import { browserProbe } from './browser.mjs';
-import { backendProbe, findGpus, gpuProbe } from './gpu.mjs';
+import { findGpus, gpuProbe } from './gpu.mjs';
 import { kernelProbe } from './kernel.mjs';
 import { instructionsProbe, memoryProbe, systemProbe, threadsProbe } from './machine.mjs';
 import { jupyterProbe, nodeProbe, packagesProbe, pythonProbe, setupProbe } from './programs.mjs';
@@ -30,7 +31,8 @@ const PROBES = [
   { id: 'memory', title: 'Memory', probe: memoryProbe, optional: true },
   { id: 'disk', title: 'Disk', probe: diskProbe, optional: true },
   { id: 'gpu', title: 'GPU', probe: gpuProbe, optional: true },
-  { id: 'backend', title: 'Backend', probe: backendProbe },
+  { id: 'backend', title: 'Backend', probe: chosenBackendProbe },
+  { id: 'fallbacks', title: 'Fallbacks', probe: fallbacksProbe, optional: true },
   { id: 'browser', title: 'Browser', probe: browserProbe, optional: true },
 ];
 
@@ -44,6 +46,7 @@ const PROBES = [
 export async function examine({ paths, environment, system, deep = false }, probes = PROBES) {
   const context = { paths, environment, system, deep, ...(await setupState(paths, environment)) };
   context.tensorflow = once(() => loadTensorflow(context).catch((error) => ({ problem: `could not be tried: ${error.message}` })));
+  context.fallbacks = once(() => startFallbacks(context));
   context.gpus = once(() => findGpus(context));
   const rows = [];
   for (const { id, title, probe, optional } of probes) rows.push({ id, title, ...(await answer(probe, context, optional)) });

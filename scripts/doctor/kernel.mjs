@@ -39,10 +39,11 @@ function started({ kernelSeconds, cellSeconds, output, failure }, values) {
   return ok(`started in ${kernelSeconds.toFixed(1)} s, its first cell computed on ${output} in ${cellSeconds.toFixed(1)} s`, measured);
 }
 
-/** Sums two numbers on the engine, so that the whole way is gone: kernel, TypeScript, koffi, TensorFlow. */
+/** Sums two numbers on the engine, so that the whole way is gone: kernel, TypeScript, koffi, TensorFlow (or the backend that takes its place). */
 const CELL = `import { tf, engineInfo } from "../src";
+await tf.ready();
 const sum = tf.add(19, 23).dataSync()[0];
-console.log(sum === 42 ? \`TensorFlow \${engineInfo().tensorflow}, \${engineInfo().device}\` : \`19 + 23 = \${sum}\`);`;
+console.log(sum === 42 ? \`\${engineInfo().tensorflow ? "TensorFlow " + engineInfo().tensorflow : tf.getBackend()}, \${engineInfo().device}\` : \`19 + 23 = \${sum}\`);`;
 
 const NOTEBOOK = {
   cells: [{ cell_type: 'code', execution_count: null, id: 'doctor', metadata: {}, outputs: [], source: CELL }],

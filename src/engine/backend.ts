@@ -2,7 +2,12 @@ import type { DataId, KernelFunc, Tensor, TensorInfo, Variable, backend_util } f
 import type { TensorMetadata } from "@tensorflow/tfjs-node-gpu/dist/tfjs_binding";
 import { attributesOf, type, type RawAttributes } from "./attributes";
 import { Binding } from "./binding";
+import { hasTensorflow } from "./capi";
+import { absent } from "./choice";
+import { startFallback } from "./fallback";
 import { registerKernels } from "./kernels/register";
+import { portableOps } from "./portable/ops";
+import { updatePortably } from "./portable/updates";
 import { tf } from "./tfjs";
 import { FOREIGN_TRACE, TraceError } from "./traceError";
 
@@ -19,7 +24,8 @@ interface BackendInternals {
   tensorMap: { has(id: DataId): boolean; get(id: DataId): { values: backend_util.BackendValues | null; id: number } };
 }
 
-export const binding = new Binding();
+/** TensorFlow's side of the engine. Where another backend computes there is never a trace, and no other part of it. */
+export const binding: Binding = hasTensorflow ? new Binding() : absent<Binding>("TensorFlow's binding", { recorder: null });
 
 /** Data of tensors that lived in a trace and were disposed with it. */
 const ofFinishedTraces = new WeakSet<DataId>();
@@ -46,11 +52,15 @@ class TensorFlowBackend extends nodeBackend.NodeJSKernelBackend {
   }
 }
 
-const backend = new TensorFlowBackend();
-const internals = backend as unknown as BackendInternals;
-tf.registerBackend("tensorflow", () => backend, 3);
+// Without TensorFlow the class itself takes what is put in place below, and nothing ever calls it.
+const internals = (hasTensorflow ? new TensorFlowBackend() : TensorFlowBackend.prototype) as unknown as BackendInternals;
 registerKernels();
-tf.setBackend("tensorflow");
+if (hasTensorflow) {
+  tf.registerBackend("tensorflow", () => internals as unknown as TensorFlowBackend, 3);
+  tf.setBackend("tensorflow");
+} else {
+  startFallback();
+}
 
 /** The binding's id of a tensor, sent to the device first if need be. */
 export function idOf(tensor: TensorInfo): number {
@@ -59,13 +69,22 @@ export function idOf(tensor: TensorInfo): number {
 
 /** Whether a tensor has no numbers because it belongs to a trace. */
 export function isTraced({ dataId }: TensorInfo): boolean {
-  return internals.tensorMap.has(dataId) && binding.isTraced(internals.tensorMap.get(dataId).id);
+  return hasTensorflow && internals.tensorMap.has(dataId) && binding.isTraced(internals.tensorMap.get(dataId).id);
 }
 
 /** Whether a tensor's data is in TensorFlow's memory by now; what JavaScript made goes there on first use. */
 export function hasHandle({ dataId }: TensorInfo): boolean {
-  return internals.tensorMap.has(dataId) && binding.hasHandle(internals.tensorMap.get(dataId).id);
+  return hasTensorflow && internals.tensorMap.has(dataId) && binding.hasHandle(internals.tensorMap.get(dataId).id);
 }
+
+/** Tensors that TensorFlow holds for this process. */
+export const nativeHandles = (): number => (hasTensorflow ? binding.getNumOfHandles() : 0);
+
+/** Whether tensors live in a GPU's memory, of which the machine's own tells nothing. */
+export const isOnGpu = (): boolean => (hasTensorflow ? binding.isUsingGpuDevice() : tf.getBackend() === "webgpu");
+
+/** Bytes of a tensor's values on the device; tfjs knows fewer types than TensorFlow. */
+export const bytesOnDevice = (tensor: Tensor): number => (hasTensorflow ? binding.bytesOf(idOf(tensor)) : tensor.size * tf.util.bytesPerElement(tensor.dtype));
 
 const stockOutputTensor = internals.createOutputTensor;
 
@@ -101,8 +120,12 @@ replaceKernel("Reshape", (call, stock) => {
   return tensorFrom(binding.adoptSymbol(binding.recorder.reshape(binding.symbolOf(idOf(x)), shape)));
 });
 
-/** Runs or records a TensorFlow op by its own name, outside of tfjs's tape: use it inside tf.customGrad. */
+/**
+ * Runs or records a TensorFlow op by its own name, outside of tfjs's tape: use it inside tf.customGrad.
+ * @throws BackendError where another backend computes and the op has no portable form
+ */
 export function rawOps(name: string, inputs: Tensor[], attributes: RawAttributes, numOutputs: number): Tensor[] {
+  if (!hasTensorflow) return portableOps(name, inputs, attributes);
   return binding.executeOp(name, attributesOf(attributes) as never, internals.getInputTensorIds(inputs), numOutputs).map(tensorFrom);
 }
 
@@ -112,6 +135,7 @@ export function rawOp(name: string, inputs: Tensor[], attributes: RawAttributes)
 
 /** Runs or records an op whose first inputs are variables that it changes in place, after `after` is computed. */
 export function updateVariables(name: string, attributes: RawAttributes, variables: Tensor[], inputs: Tensor[], after: Tensor[] = []): void {
+  if (!hasTensorflow) return updatePortably(name, attributes, variables as Variable[], inputs);
   binding.updateResources(name, attributesOf(attributes), variables.map((variable) => idOf(toResource(variable))), internals.getInputTensorIds(inputs), after.map(idOf));
 }
 
@@ -142,9 +166,9 @@ export function delayed<T extends Tensor>(x: T, after: Tensor): T {
   return tensorFrom(binding.adoptSymbol(binding.recorder.gate(binding.symbolOf(idOf(x)), binding.symbolOf(idOf(after))))) as T;
 }
 
-/** Puts a variable's value into TensorFlow's own memory, where traced functions read and update it in place. */
+/** Puts a variable's value into TensorFlow's own memory, where traced functions read and update it in place. Elsewhere it is a tfjs variable like others. */
 export function toResource<T extends Tensor>(variable: T): T {
-  if (binding.isResource(idOf(variable))) return variable;
+  if (!hasTensorflow || binding.isResource(idOf(variable))) return variable;
   // Tensors that share the variable's data, such as the one it was made of, keep theirs.
   const own = tensorFrom(binding.newResource(idOf(variable)));
   stockAssign.call(variable as unknown as Variable, own as never);
@@ -170,7 +194,7 @@ tensorPrototype.throwIfDisposed = function (this: Tensor): void {
 const stockAssign = tf.Variable.prototype.assign;
 tf.Variable.prototype.assign = function (this: Variable, value: Tensor): void {
   if (this.isDisposed) throw new Error(`assign: the variable ${this.name} is disposed.`);
-  const known = internals.tensorMap.has(this.dataId) && internals.tensorMap.get(this.dataId);
+  const known = hasTensorflow && internals.tensorMap.has(this.dataId) && internals.tensorMap.get(this.dataId);
   if (!known || known.values || !binding.isResource(known.id)) return stockAssign.call(this, value as never);
   if (value.dtype !== this.dtype || !tf.util.arraysEqual(value.shape, this.shape)) {
     throw new Error(`assign: the variable is ${this.dtype} [${this.shape}], the new value ${value.dtype} [${value.shape}].`);

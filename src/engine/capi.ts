@@ -1,4 +1,5 @@
 import koffi from "koffi";
+import { absent, openTensorflow } from "./choice";
 import { cudaEnvironment, openCudaLibraries } from "./cuda";
 import { findRuntime } from "./runtime";
 
@@ -86,8 +87,13 @@ function load(): Api {
   return api as Api;
 }
 
-/** TensorFlow's C API, loaded on first import. */
-export const c: Api = load();
+const opened = openTensorflow(load);
+
+/** Whether TensorFlow computes in this process. */
+export const hasTensorflow = opened !== null;
+
+/** TensorFlow's C API, loaded on first import; where another backend computes, no function of it can be called. */
+export const c: Api = opened ?? absent<Api>("TensorFlow's C API");
 
 /** The bytes at a native address, without a copy; valid only while the native side keeps them. */
 export function nativeView(address: Pointer, bytes: number): Uint8Array {
@@ -129,7 +135,7 @@ export function passingString(text: string): Pointer {
 }
 
 /** The status that synchronous calls share; asynchronous ones bring their own. */
-export const status: Pointer = c.TF_NewStatus();
+export const status: Pointer = hasTensorflow ? c.TF_NewStatus() : 0;
 
 /** An error that TensorFlow reported, with its code (https://www.tensorflow.org/api_docs/python/tf/errors). */
 export class TensorFlowError extends Error {

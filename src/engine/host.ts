@@ -20,6 +20,8 @@ export interface KernelBridge {
   bundleOf(value: unknown): MimeBundle;
   /** Aborted by the first SIGINT (Stop) while a cell runs; a fresh signal for each cell. */
   readonly signal: AbortSignal;
+  /** The running cell ends only once this is done, and fails with it. */
+  holdCell?(work: Promise<unknown>): void;
 }
 
 /** A value with this method returns its own mime bundle. */
@@ -75,6 +77,11 @@ export function display(value: unknown, options: DisplayOptions = {}): void {
 /** Removes the running cell's output; with `wait`, only when the next output arrives (no flicker). */
 export function clearOutput(wait = false): void {
   kernel()?.clearOutput(wait);
+}
+
+/** Has the running cell wait for work that later cells need done. Elsewhere whoever needs it waits. */
+export function holdCell(work: Promise<unknown>): void {
+  kernel()?.holdCell?.(work);
 }
 
 const neverAborted = new AbortController().signal;

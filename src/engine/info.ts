@@ -1,12 +1,14 @@
 import { freemem, totalmem } from "node:os";
-import { binding, tf } from "./backend";
+import { binding, nativeHandles, tf } from "./backend";
+import { hasTensorflow } from "./capi";
 
 /** What computes, for the first output of a run. */
 export interface EngineInfo {
   backend: string;
   /** The device that holds tensors: `CPU` or `GPU`. */
   device: string;
-  tensorflow: string;
+  /** Its version; null where another backend computes. */
+  tensorflow: string | null;
   /** Threads within one op, and ops at a time. */
   threads: { intraOp: number; interOp: number };
   /** Resident memory of this process now and at its highest, and of the machine, in GiB. */
@@ -16,17 +18,18 @@ export interface EngineInfo {
 const GIB = 2 ** 30;
 
 export function engineInfo(): EngineInfo {
-  const { context, TF_Version: tensorflow } = binding;
+  const backend = tf.getBackend();
+  const computes = hasTensorflow
+    ? { device: binding.context.gpu ? "GPU" : "CPU", tensorflow: binding.TF_Version, threads: binding.context.threads }
+    : { device: backend === "webgpu" ? "GPU" : "CPU", tensorflow: null, threads: { intraOp: 1, interOp: 1 } };
   return {
-    backend: tf.getBackend(),
-    device: context.gpu ? "GPU" : "CPU",
-    tensorflow,
-    threads: context.threads,
+    backend,
+    ...computes,
     memory: { resident: process.memoryUsage().rss / GIB, peak: process.resourceUsage().maxRSS / 2 ** 20, free: freemem() / GIB, total: totalmem() / GIB },
   };
 }
 
 /** Counts that must be the same before and after any piece of work that keeps nothing. */
 export function engineMemory(): { tensors: number; handles: number } {
-  return { tensors: tf.memory().numTensors, handles: binding.getNumOfHandles() };
+  return { tensors: tf.memory().numTensors, handles: nativeHandles() };
 }

@@ -1,6 +1,8 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { binding, tf } from "./backend";
+import { hasTensorflow } from "./capi";
 import { call, free, type NativeFunction } from "./compiled";
+import { runDirectly } from "./direct";
 import { callOnTape, freeDifferentiable, type Differentiable } from "./differentiable";
 import { whenDropped } from "./dropped";
 import type { Precision } from "./recorder";
@@ -38,6 +40,7 @@ export interface JitFunction<A extends Tensor[], R extends JitResult> {
 export interface TraceInfo {
   /** The arguments' dtypes and shapes; calls under a gradient tape are traced for themselves. */
   signature: string;
+  /** Of the compiled graph; 0 where nothing is compiled. */
   nodes: number;
   milliseconds: number;
 }
@@ -48,13 +51,15 @@ type Compiled<F> = Traced<F> & TraceInfo & { types: readonly ArgumentType[] };
 class State implements Draws {
   readonly plain = new Map<string, Compiled<NativeFunction>>();
   readonly differentiable = new Map<string, Compiled<Differentiable>>();
+  /** Where nothing is compiled: signatures that ran. */
+  readonly direct = new Map<string, TraceInfo>();
   calls = 0;
   warned = false;
 
   constructor(readonly seed: number) {}
 
   get traces(): TraceInfo[] {
-    return [...this.plain.values(), ...this.differentiable.values()].map(({ signature, nodes, milliseconds }) => ({ signature, nodes, milliseconds }));
+    return [...this.plain.values(), ...this.differentiable.values(), ...this.direct.values()].map(({ signature, nodes, milliseconds }) => ({ signature, nodes, milliseconds }));
   }
 
   free(): void {
@@ -62,6 +67,7 @@ class State implements Draws {
     for (const { compiled } of this.differentiable.values()) freeDifferentiable(compiled);
     this.plain.clear();
     this.differentiable.clear();
+    this.direct.clear();
   }
 }
 
@@ -69,7 +75,7 @@ let functionCount = 0;
 
 /** Whether XLA compiles a function that does not say: on a GPU, where op by op each one is a launch of its own. */
 export function compilesByDefault(): boolean {
-  return binding.context.gpu !== null;
+  return hasTensorflow && binding.context.gpu !== null;
 }
 
 /**
@@ -81,7 +87,8 @@ export function compilesByDefault(): boolean {
  * `tf.variable` keeps the value it has then. Variables are read and written in place, in program order. tfjs's random
  * functions draw anew at each call, see `seed`. Inside another `jit` function the ops become part of it, without options
  * of their own. Under a gradient tape the gradient with respect to arguments and variables is traced with the function;
- * for a gradient of a gradient the ops run one by one.
+ * for a gradient of a gradient the ops run one by one. Where another backend than TensorFlow computes, they always do, in
+ * float32, and nothing is compiled.
  *
  * @throws TraceError when the function reads a traced value; TypeError for an argument that is not a tensor.
  */
@@ -94,6 +101,11 @@ export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) =>
     args.forEach((arg, i) => {
       if (!(arg instanceof tf.Tensor)) throw new TypeError(`jit: argument ${i + 1} of ${name ?? "the function"} is not a tensor. Capture plain values, or pass tf.scalar(value).`);
     });
+    if (!hasTensorflow) {
+      const result = runDirectly(traceable, args, name, state) as R;
+      noteRun(state, args);
+      return result;
+    }
     // Inside another trace the ops become part of it. For a gradient of a gradient the tape must see each of them.
     const tapes = openTapes();
     if (binding.recorder || tapes > 1) return fn(...args);
@@ -107,8 +119,15 @@ export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) =>
     return given(traced, call(traced.compiled, args, name ?? traced.compiled.name, xla)) as R;
   };
   Object.defineProperties(jitted, { traces: { get: () => state.traces }, dispose: { value: () => state.free() } });
-  whenDropped(jitted, state);
+  if (hasTensorflow) whenDropped(jitted, state);
   return jitted as JitFunction<A, R>;
+}
+
+/** Counts a call without a trace. */
+function noteRun(state: State, args: readonly Tensor[]): void {
+  state.calls++;
+  const signature = args.map(typeText).join(", ");
+  if (!state.direct.has(signature)) state.direct.set(signature, { signature, nodes: 0, milliseconds: 0 });
 }
 
 /** Gradient tapes that record what happens now; none of them does within an op. */

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { binding } from "./backend";
+import { binding, tf } from "./backend";
+import { hasTensorflow } from "./capi";
 import type { Precision } from "./recorder";
 
 /** Whether a device multiplies bfloat16 numbers itself, and how that is known. */
@@ -77,18 +78,26 @@ function attempt(read: () => string | null): string | null {
 let known: Bfloat16Support | null = null;
 let hasWarned = false;
 
+/** Whether this process can compute in 16 bits at all: only TensorFlow does. */
+export const hasNarrowPrecision = (): boolean => hasTensorflow;
+
 /**
  * The precision to compute in: bfloat16 without instructions of its own is slower than float32, so float32 takes its
  * place, and one warning says so. float16 is never chosen by itself: it needs a loss scale.
  */
 export function resolvePrecision(asked: Precision, support: () => Bfloat16Support = () => (known ??= bfloat16Support())): Precision {
+  if (!hasTensorflow && asked !== "float32") return inFloat32(`Precision ${asked} was asked for, but the ${tf.getBackend()} backend computes in float32 only: computing in float32.`);
   const forced = process.env[BFLOAT16_VARIABLE];
   if (asked !== "bfloat16" || forced === "1") return asked;
   const { native, why } = forced === "0" ? { native: false, why: `${BFLOAT16_VARIABLE} is 0` } : support();
   if (native) return asked;
+  return inFloat32(`Precision bfloat16 was asked for, but ${why}: computing in float32. Set ${BFLOAT16_VARIABLE}=1 to compute in bfloat16 all the same.`);
+}
+
+function inFloat32(warning: string): Precision {
   if (!hasWarned) {
     hasWarned = true;
-    console.warn(`Precision bfloat16 was asked for, but ${why}: computing in float32. Set ${BFLOAT16_VARIABLE}=1 to compute in bfloat16 all the same.`);
+    console.warn(warning);
   }
   return "float32";
 }

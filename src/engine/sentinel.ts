@@ -1,5 +1,5 @@
 import type { Tensor } from "@tensorflow/tfjs";
-import { binding, hasHandle, tf } from "./backend";
+import { hasHandle, nativeHandles, tf } from "./backend";
 
 /** Thrown when a step left a tensor or a native handle behind. */
 export class LeakError extends Error {
@@ -75,7 +75,7 @@ function countsWithout(held: readonly Tensor[]): Counts {
   const onDevice = (tensors: readonly Tensor[]): number => new Set(tensors.filter(hasHandle).map(({ dataId }) => dataId)).size;
   return {
     tensors: tf.memory().numTensors - variables.length - alive.length,
-    handles: binding.getNumOfHandles() - onDevice(variables) - onDevice(alive),
+    handles: nativeHandles() - onDevice(variables) - onDevice(alive),
     variables: variables.length,
   };
 }

@@ -79,7 +79,8 @@ function record<F>({ name, precision, xla }: TraceOptions, draws: Draws, make: (
 const parametersFor = (recorder: Recorder, args: readonly Tensor[]): Tensor[] =>
   args.map((arg) => tensorFrom(binding.adoptSymbol(recorder.parameter(dtypeNumber(arg.dtype), arg.shape))));
 
-function run(fn: Traceable, parameters: Tensor[], name: string | undefined): { result: JitResult; tensors: Tensor[] } {
+/** Calls a function and refuses what `jit` cannot give back. */
+export function run(fn: Traceable, parameters: Tensor[], name: string | undefined): { result: JitResult; tensors: Tensor[] } {
   const result = fn(...parameters);
   const tensors: Tensor[] = result === undefined ? [] : Array.isArray(result) ? result : [result];
   tensors.forEach((tensor: unknown) => refuseOtherThanTensor(tensor, name));

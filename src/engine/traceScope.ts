@@ -45,7 +45,7 @@ function isTapeOn(): boolean {
 }
 
 /** Disposes the variables that are not in `before`. Returns whether there were any. */
-function disposeNewVariables(before: ReadonlySet<string>): boolean {
+export function disposeNewVariables(before: ReadonlySet<string>): boolean {
   const made = Object.entries(tf.engine().state.registeredVariables).filter(([name]) => !before.has(name));
   for (const [, variable] of made) variable.dispose();
   return made.length > 0;

@@ -29,10 +29,27 @@ export function openStream(recorder: Recorder, draws: Draws): void {
   streams.set(recorder, { draws, ops: 0, call: null });
 }
 
+/** Of a `jit` function that runs without being traced. */
+let direct: { draws: Draws; ops: number } | null = null;
+
+/** Whether such a function runs now. */
+export const isDrawing = (): boolean => direct !== null;
+
+/** Runs a function that is not traced with random numbers that depend on `draws`, as a trace's do. */
+export function withDraws<T>(draws: Draws, run: () => T): T {
+  direct = { draws, ops: 0 };
+  try {
+    return run();
+  } finally {
+    direct = null;
+  }
+}
+
 const NO_STREAM = "Random numbers cannot be drawn here, inside a part that is compiled by itself: draw them outside and pass the tensor in.";
 
 /** The next op's seed: another for each op of a trace and each call of it. @param given the seed that the user gave */
 function nextSeed(given: number | string | null | undefined): Tensor {
+  if (direct) return tf.tensor1d([hash32(`${given ?? direct.draws.seed} ${direct.ops++}`), direct.draws.calls], "int32");
   const recorder = binding.recorder!;
   const stream = streams.get(recorder);
   if (!stream) throw new TraceError(NO_STREAM);
@@ -98,5 +115,5 @@ const core = require("@tensorflow/tfjs-core") as Record<string, (...args: never[
 for (const [name, whileTracing] of Object.entries(traced) as [string, (...args: never[]) => Tensor][]) {
   const stock = core[name]!;
   // tfjs's ops are known by their functions' names.
-  core[name] = Object.defineProperty((...args: never[]) => (binding.recorder ? whileTracing(...args) : stock(...args)), "name", { value: stock.name });
+  core[name] = Object.defineProperty((...args: never[]) => (binding.recorder || direct ? whileTracing(...args) : stock(...args)), "name", { value: stock.name });
 }

@@ -1,6 +1,7 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { BUCKETED } from "../engine/buckets";
+import { requireTensorflow } from "../engine/capacity";
 import { jit } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { Adapter, LlamaForCausalLM } from "../model/llama";
@@ -72,9 +73,11 @@ export class GenerationSession {
     return narrow;
   }
 
-  /** @throws RangeError where the model's weights cannot be held as `kind` says */
+  /** @throws RangeError where the model's weights cannot be held as `kind` says, BackendError where no backend but TensorFlow could */
   allow(kind: DecodeWeights, rows: number): void {
-    if (kind !== "float32") this.narrowFor(kind, rows);
+    if (kind === "float32") return;
+    requireTensorflow(`decodeWeights ${JSON.stringify(kind)}`, 'decodeWeights: "float32"');
+    this.narrowFor(kind, rows);
   }
 
   private narrowFor(kind: Exclude<DecodeWeights, "float32">, rows: number): NarrowWeights {

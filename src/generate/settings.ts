@@ -1,4 +1,4 @@
-import { resolvePrecision } from "../engine/precision";
+import { hasNarrowPrecision, resolvePrecision } from "../engine/precision";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
 import { checkNumber, checkPrompts, checkToken } from "./checks";
@@ -75,7 +75,7 @@ export function resolveOptions(model: LlamaForCausalLM, prompts: readonly (reado
   return {
     ...resolveLengths(model, prompts, options), processing: resolveProcessing(options),
     sampling: doSample ? resolveSampling(model, options, beams ? eosTokenIds.size + 1 : 1) : refuseSampling(options), beams,
-    numReturnSequences, seed, eosTokenIds, padTokenId, precision: precision === "auto" ? precision : resolvePrecision(precision), decodeWeights, stopStrings: resolveStopStrings(options),
+    numReturnSequences, seed, eosTokenIds, padTokenId, precision: precision === "auto" ? (hasNarrowPrecision() ? "auto" : "float32") : resolvePrecision(precision), decodeWeights, stopStrings: resolveStopStrings(options),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../engine/backend";
 import { attentionBias, rotaryTable, selfAttention, type AttentionLayout, type AttentionWeights, type Project, type TreeRows } from "./attention";
+import { requireCapacity } from "../engine/capacity";
 import { checkpointed } from "./checkpointing";
 import type { HfConfig } from "../hub/config";
 import { UnsupportedModelError, parseLlamaConfig, type LlamaConfig } from "./config";
@@ -71,9 +72,12 @@ let modelCount = 0;
 
 /**
  * Makes a model's parameters, one tensor after the other.
- * @throws UnsupportedModelError when a tensor has another number of values than its shape; none is left behind
+ * @throws UnsupportedModelError when a tensor has another number of values than its shape; BackendError for a model that
+ * the backend in use cannot train; none is left behind
  */
 export async function createParameters(shapes: ReadonlyMap<string, number[]>, read: ReadTensor): Promise<Map<string, Variable>> {
+  await tf.ready();
+  requireCapacity(new Map([...shapes].map(([name, shape]) => [name, tf.util.sizeFromShape(shape)])));
   const prefix = `llama${modelCount++}`;
   const parameters = new Map<string, Variable>();
   try {

@@ -1,4 +1,4 @@
-import { binding } from "../engine/backend";
+import { isOnGpu } from "../engine/backend";
 import type { LlamaModel } from "../model/llama";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
@@ -103,7 +103,7 @@ function shapeCount({ needs, batches }: PlannedRun): number {
 
 function planWith({ needs, optimizerAlive }: PlannedRun, batches: readonly (readonly number[])[], settings: Settings, compiledShapes: number): MemoryPlan {
   const { copiesReference, perDeviceTrainBatchSize, maxCompletionLength, ...args } = settings;
-  const available = binding.isUsingGpuDevice() ? null : undefined;
+  const available = isOnGpu() ? null : undefined;
   const parts = batches.flatMap((rows) => chunks(rows, perDeviceTrainBatchSize));
   const plans = parts.map((rows) => planMemory({ model: needs.model, args, shapes: needs.shapes(rows, maxCompletionLength), copiesReference, optimizerAlive, compiledShapes, available }));
   return plans.reduce((one, other) => (other.bytes > one.bytes ? other : one));

@@ -10,7 +10,7 @@ import { startTimeOf } from '../../scripts/setup/tool.mjs';
 import { GOOD_PYTHON, makeSandbox, nodeWithoutNpm, ROOT } from '../setup/sandbox.mjs';
 import { doctor, fakeProgram, fakeSystem, listing, rowsOf, wholeSandbox } from './checkout.mjs';
 
-const ORDER = ['system', 'node', 'python', 'setup', 'packages', 'tensorflow', 'jupyterlab', 'kernel', 'cache', 'instructions', 'threads', 'memory', 'disk', 'gpu', 'backend', 'browser'];
+const ORDER = ['system', 'node', 'python', 'setup', 'packages', 'tensorflow', 'jupyterlab', 'kernel', 'cache', 'instructions', 'threads', 'memory', 'disk', 'gpu', 'backend', 'fallbacks', 'browser'];
 
 describe('a fresh clone with nothing made', () => {
   let sandbox;

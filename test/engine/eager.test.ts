@@ -7,7 +7,7 @@ import { engineInfo, engineMemory } from "../../src/engine/info";
 test("the backend is TensorFlow 2.21, and says so", () => {
   const info = engineInfo();
   assert.equal(info.backend, "tensorflow");
-  assert.match(info.tensorflow, /^2\.21\./);
+  assert.match(info.tensorflow!, /^2\.21\./);
   assert.ok(info.memory.peak >= info.memory.resident * 0.5 && info.memory.total > 0);
   assert.ok(info.threads.intraOp >= 1);
 });

@@ -66,9 +66,9 @@ test("Windows is sent to WSL2", () => {
   refused(() => findRuntime(base, "win32"), /no C library for win32.*WSL2/);
 });
 
-test("a process without the libraries stops at import with the same sentence", () => {
+test("a process that names TensorFlow and lacks its libraries stops at import with the same sentence", () => {
   const script = `try { require(${JSON.stringify(path.join(projectRoot(), "src/engine/capi.ts"))}) } catch (error) { console.log(error.name + ": " + error.message) }`;
-  const env = { ...process.env, ALIGNLAB_ROOT: path.join(base, "nothing"), ALIGNLAB_TENSORFLOW: "" };
+  const env = { ...process.env, ALIGNLAB_ROOT: path.join(base, "nothing"), ALIGNLAB_TENSORFLOW: "", ALIGNLAB_BACKEND: "tensorflow" };
   const output = execFileSync(process.execPath, ["--import", "tsx", "-e", script], { encoding: "utf8", env, cwd: projectRoot() });
   assert.match(output, /^RuntimeError: TensorFlow's library .* was not found in .*nothing/);
 });

@@ -47,7 +47,7 @@ export async function bundleSuite(root: string): Promise<string> {
     target: "node20",
     // The ES modules of tfjs-core, of which the specs import single files.
     mainFields: ["module", "main"],
-    external: ["koffi", "jasmine", "jasmine-core"],
+    external: ["koffi", "jasmine", "jasmine-core", "@tensorflow/tfjs-backend-wasm", "@tensorflow/tfjs-backend-webgpu"],
     // tfjs-core's package.json declares files to be without effects that register gradients and methods.
     ignoreAnnotations: true,
     sourcemap: "linked",

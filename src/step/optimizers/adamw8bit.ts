@@ -1,4 +1,5 @@
 import type { Variable } from "@tensorflow/tfjs";
+import { requireTensorflow } from "../../engine/capacity";
 import { FloatMoments } from "./adamMoments";
 import { AdamW, type AdamWOptions } from "./adamw";
 import { Codebook } from "./blockwise";
@@ -19,6 +20,7 @@ export class AdamW8bit extends AdamW {
 
   constructor(parameters: ReadonlyMap<string, Variable>, { min8bitSize = 4096, ...options }: AdamW8bitOptions = {}) {
     if (!(Number.isFinite(min8bitSize) && min8bitSize >= 0)) throw new RangeError(`AdamW8bit: min8bitSize is ${min8bitSize}; it must be a number, 0 or above.`);
+    requireTensorflow('optim "adamw_8bit"', 'optim: "adamw_torch"');
     let codebooks: [signed: Codebook, unsigned: Codebook] | null = null;
     super(parameters, options, (parameter, { optimBits }) => {
       if (parameter.size < min8bitSize || optimBits === 32) return new FloatMoments(parameter);

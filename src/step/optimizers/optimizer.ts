@@ -1,5 +1,5 @@
 import type { Scalar, Tensor, Variable } from "@tensorflow/tfjs";
-import { binding, idOf, tf, toResource } from "../../engine/backend";
+import { bytesOnDevice, tf, toResource } from "../../engine/backend";
 
 /**
  * An optimiser with its state in TensorFlow's memory. Nothing of a step is computed or remembered on the host, so that
@@ -32,5 +32,5 @@ export function stateVariable(initial: () => Tensor): Variable {
 
 /** Bytes of variables as TensorFlow holds them; tfjs knows fewer types. */
 export function deviceBytes(variables: readonly Variable[]): number {
-  return variables.reduce((sum, variable) => sum + binding.bytesOf(idOf(variable)), 0);
+  return variables.reduce((sum, variable) => sum + bytesOnDevice(variable), 0);
 }
