@@ -1,7 +1,9 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import type { PreferenceRow } from "../data/preference";
 import { tf } from "../engine/backend";
-import { BUCKETED, multiplesFor } from "../engine/buckets";
+import { BUCKETED, roundingFor, type PackingMultiples } from "../engine/buckets";
+import { jit, type JitFunction } from "../engine/jit";
+import { TRACE_BOUND } from "../engine/traceCache";
 import { lossNeedsLengths, preferenceLoss, type PreferenceLossOptions } from "../loss/preference";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import { rewardMetrics, type RewardMetrics } from "../loss/rewards";
@@ -14,11 +16,12 @@ import { chunks } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryNeeds } from "./memoryAdvice";
+import { stepFunctionBytes } from "./memoryCounts";
 import type { MemoryPlan } from "./memoryPlan";
 import type { ParameterGroup } from "./optimizer";
 import { Reference } from "./reference";
+import { estimateShapes } from "./shapeCount";
 import { TrainingLoop, type TrainOutput } from "./trainer";
-import { jit, type JitFunction } from "../engine/jit";
 
 /** TRL's DPOConfig in camelCase. */
 export interface DPOConfig extends TrainingArguments, Required<Pick<PreferenceLossOptions, "lossType" | "beta" | "labelSmoothing" | "fDivergenceType">> {
@@ -89,8 +92,17 @@ export class DPOTrainer {
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
       save: (path, state) => saveCheckpoint(path, options, this.args, state),
     }, this.args, options.callbacks ?? []);
-    this.packing = { padTokenId: options.tokenizer.padTokenId ?? 0, ...multiplesFor(this.loop.state.maxSteps) };
+    this.packing = this.packingOf(options.tokenizer.padTokenId ?? 0);
     this.reference = new Reference(options.model, options.refModel, () => this.firstBatches(), this.args.precision, this.packing);
+  }
+
+  /** How the run's batches are rounded: as finely as its number of steps pays for and its compiled steps have room. */
+  private packingOf(padTokenId: number): Required<PackingOptions> {
+    const { loop, args, options: { model } } = this;
+    const room = Math.floor(TRACE_BOUND.maxBytes / stepFunctionBytes(model.config.numHiddenLayers, args.optim));
+    const shapes = (rounding: PackingMultiples): number =>
+      estimateShapes(loop.batches, (rows) => packPairs(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding }));
+    return { padTokenId, ...roundingFor(loop.state.maxSteps, shapes, room) };
   }
 
   /** What the run has logged so far, under TRL's names. */

@@ -1,4 +1,4 @@
-import { multiplesFor, roundUp, type PackingMultiples } from "../engine/buckets";
+import { ROUNDINGS, roundUp, type PackingMultiples } from "../engine/buckets";
 import { arrange } from "./arrange";
 import type { TokenizedRow } from "./preference";
 import { tokenTree, type TokenTree } from "./tree";
@@ -56,7 +56,7 @@ export function packedLength(row: TokenizedRow): number {
  * @throws RangeError for an empty batch, an empty prompt or an empty answer, with the pair's place in the batch
  */
 export function packPairs(pairs: readonly TokenizedRow[], { padTokenId, ...multiples }: PackingOptions): PackedPairs {
-  const { lengthMultiple, widthMultiple, predictionMultiple, fewRows } = { ...multiplesFor(Infinity), ...multiples };
+  const { lengthMultiple, widthMultiple, predictionMultiple, fewRows } = { ...ROUNDINGS[0]!, ...multiples };
   if (pairs.length === 0) throw new RangeError("packPairs got no pairs.");
   pairs.forEach(checkPair);
   const answers = pairs.flatMap((pair, i) => [
