@@ -42,10 +42,26 @@ export interface PackingMultiples {
   fewRows?: boolean;
 }
 
+/** How lengths can be rounded, finest first: each meets about half as many shapes as the one before it, and pads more. */
+export const ROUNDINGS: readonly Required<PackingMultiples>[] = [
+  { lengthMultiple: 64, widthMultiple: 32, predictionMultiple: 64, fewRows: false },
+  { lengthMultiple: 64, widthMultiple: 32, predictionMultiple: 128, fewRows: true },
+  { lengthMultiple: 128, widthMultiple: 64, predictionMultiple: 256, fewRows: true },
+  { lengthMultiple: 256, widthMultiple: 128, predictionMultiple: 512, fewRows: true },
+  { lengthMultiple: 512, widthMultiple: 256, predictionMultiple: 1024, fewRows: true },
+];
+const COARSE = 2;
+
 /** Steps from which on finer rounding has saved what the compilation of its more numerous shapes costs. */
 const LONG_RUN = 1000;
 
-/** How to round in a run of so many steps: a short one meets few shapes, each of which takes seconds to compile, a long one little padding. */
-export function multiplesFor(steps: number): Required<PackingMultiples> {
-  return steps < LONG_RUN ? { lengthMultiple: 128, widthMultiple: 64, predictionMultiple: 256, fewRows: true } : { lengthMultiple: 64, widthMultiple: 32, predictionMultiple: 64, fewRows: false };
+/**
+ * How to round in a run of so many steps. A short one meets few shapes, each of which takes seconds to compile; a long one
+ * little padding, but no more shapes than stay compiled: where shapes alternate beyond that, each would be compiled
+ * again and again. That costs more than the padding of coarser rounding.
+ * @param shapes estimates how many the run meets @param room how many stay compiled
+ */
+export function roundingFor(steps: number, shapes: (rounding: Required<PackingMultiples>) => number, room: number): Required<PackingMultiples> {
+  const candidates = ROUNDINGS.slice(steps < LONG_RUN ? COARSE : 0);
+  return candidates.find((rounding) => shapes(rounding) <= room) ?? candidates.at(-1)!;
 }

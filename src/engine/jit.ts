@@ -6,9 +6,10 @@ import { runDirectly } from "./direct";
 import { callOnTape, freeDifferentiable, type Differentiable } from "./differentiable";
 import { whenDropped } from "./dropped";
 import type { Precision } from "./recorder";
-import { EXPECTED_TRACES, explainRetracing, typeText, type ArgumentType } from "./retrace";
+import { EXPECTED_TRACES, explainRetracing, explainThrashing, typeText, type ArgumentType } from "./retrace";
 import { checkedSeed } from "./stateless";
 import { traceCall, traceWithGradient, type JitResult, type Traced, type TraceOptions } from "./trace";
+import { traceBound, TraceCache, type TraceBound } from "./traceCache";
 import type { Draws } from "./tracedRandom";
 
 export type { JitResult } from "./trace";
@@ -27,12 +28,21 @@ export interface JitOptions {
   seed?: number;
   /** Signatures that are no cause for a warning. Default 4; Infinity where the number is known to be right. */
   expectedTraces?: number;
+  /**
+   * Signatures that stay compiled. Beyond, the one that was not called for longest is freed, and traced anew if it comes
+   * again; one whose gradient a tape has still to ask for stays until then. Default 256.
+   */
+  maxTraces?: number;
+  /** The same for what they take in TensorFlow's memory beside their tensors, in bytes. Default 2·10⁹: about 55 training steps of the packaged model. */
+  maxBytes?: number;
 }
 
 export interface JitFunction<A extends Tensor[], R extends JitResult> {
   (...args: A): R;
-  /** One entry for each signature traced so far. */
+  /** One entry for each signature that is compiled now, in the order of their making. */
   readonly traces: readonly TraceInfo[];
+  /** Traces made so far, of signatures that were freed since too. */
+  readonly traceCount: number;
   /** Frees the compiled functions and what they captured. The function can be called again: it is traced anew. */
   dispose(): void;
 }
@@ -45,28 +55,36 @@ export interface TraceInfo {
   milliseconds: number;
 }
 
-type Compiled<F> = Traced<F> & TraceInfo & { types: readonly ArgumentType[] };
+/** What was traced for one signature. */
+interface Compiled extends TraceInfo {
+  number: number;
+  bytes: number;
+  run(args: readonly Tensor[]): JitResult;
+  free(): void;
+}
 
 /** What a jit function holds. It must not lead to the function itself, which could then never be found unused. */
 class State implements Draws {
-  readonly plain = new Map<string, Compiled<NativeFunction>>();
-  readonly differentiable = new Map<string, Compiled<Differentiable>>();
+  readonly cache: TraceCache<Compiled>;
   /** Where nothing is compiled: signatures that ran. */
   readonly direct = new Map<string, TraceInfo>();
+  /** The arguments' types of each signature met, without a tape and under one. */
+  readonly met = [new Map<string, readonly ArgumentType[]>(), new Map<string, readonly ArgumentType[]>()] as const;
+  readonly warned = { ofSignatures: false, ofRetraces: false };
   calls = 0;
-  warned = false;
+  traceCount = 0;
 
-  constructor(readonly seed: number) {}
+  constructor(readonly seed: number, bound: TraceBound) {
+    this.cache = new TraceCache(bound);
+  }
 
   get traces(): TraceInfo[] {
-    return [...this.plain.values(), ...this.differentiable.values(), ...this.direct.values()].map(({ signature, nodes, milliseconds }) => ({ signature, nodes, milliseconds }));
+    return [...this.cache.values.sort((a, b) => a.number - b.number), ...this.direct.values()].map(({ signature, nodes, milliseconds }) => ({ signature, nodes, milliseconds }));
   }
 
   free(): void {
-    for (const { compiled } of this.plain.values()) free(compiled);
-    for (const { compiled } of this.differentiable.values()) freeDifferentiable(compiled);
-    this.plain.clear();
-    this.differentiable.clear();
+    this.cache.clear();
+    for (const met of this.met) met.clear();
     this.direct.clear();
   }
 }
@@ -93,8 +111,8 @@ export function compilesByDefault(): boolean {
  * @throws TraceError when the function reads a traced value; TypeError for an argument that is not a tensor.
  */
 export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) => R, options: JitOptions = {}): JitFunction<A, R> {
-  const state = new State(checkedSeed(options.seed ?? functionCount++));
   const { name, precision, xla = compilesByDefault(), expectedTraces = EXPECTED_TRACES } = options;
+  const state = new State(checkedSeed(options.seed ?? functionCount++), traceBound(options, name ?? "a function"));
   const traceable = fn as unknown as (...args: Tensor[]) => JitResult;
   const how: TraceOptions = { name, precision, xla };
   const jitted = (...args: A): R => {
@@ -109,16 +127,12 @@ export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) =>
     // Inside another trace the ops become part of it. For a gradient of a gradient the tape must see each of them.
     const tapes = openTapes();
     if (binding.recorder || tapes > 1) return fn(...args);
-    if (tapes === 1) {
-      const traced = compiledFor(state, state.differentiable, args, { name, expectedTraces }, () => traceWithGradient(traceable, args, how, state));
-      state.calls++;
-      return given(traced, callOnTape(traced.compiled, args, name ?? traced.compiled.forward.name, xla)) as R;
-    }
-    const traced = compiledFor(state, state.plain, args, { name, expectedTraces }, () => traceCall(traceable, args, how, state));
+    const make = (): Runnable => (tapes === 1 ? onTape(traceWithGradient(traceable, args, how, state), how) : offTape(traceCall(traceable, args, how, state), how));
+    const compiled = compiledFor(state, args, { name, expectedTraces, onTape: tapes === 1 }, make);
     state.calls++;
-    return given(traced, call(traced.compiled, args, name ?? traced.compiled.name, xla)) as R;
+    return compiled.run(args) as R;
   };
-  Object.defineProperties(jitted, { traces: { get: () => state.traces }, dispose: { value: () => state.free() } });
+  Object.defineProperties(jitted, { traces: { get: () => state.traces }, traceCount: { get: () => state.traceCount }, dispose: { value: () => state.free() } });
   if (hasTensorflow) whenDropped(jitted, state);
   return jitted as JitFunction<A, R>;
 }
@@ -136,26 +150,44 @@ function openTapes(): number {
   return kernelDepth === 0 ? gradientDepth : 0;
 }
 
-function given({ empty, single }: Traced<unknown>, outputs: Tensor[]): JitResult {
+/** A trace with what its calls and its end do. */
+type Runnable = Pick<Compiled, "nodes" | "bytes" | "run" | "free">;
+
+function offTape({ compiled, nodes, bytes, ...form }: Traced<NativeFunction>, { name, xla }: TraceOptions): Runnable {
+  return { nodes, bytes, run: (args) => given(form, call(compiled, args, name ?? compiled.name, xla)), free: () => free(compiled) };
+}
+
+function onTape({ compiled, nodes, bytes, ...form }: Traced<Differentiable>, { name, xla }: TraceOptions): Runnable {
+  return { nodes, bytes, run: (args) => given(form, callOnTape(compiled, args, name ?? compiled.forward.name, xla)), free: () => freeDifferentiable(compiled) };
+}
+
+function given({ empty, single }: Pick<Traced<unknown>, "empty" | "single">, outputs: Tensor[]): JitResult {
   if (empty) return undefined;
   return single ? outputs[0]! : outputs;
 }
 
-function compiledFor<F>(
-  state: State, cache: Map<string, Compiled<F>>, args: readonly Tensor[], options: { name: string | undefined; expectedTraces: number }, trace: () => Traced<F>,
-): Compiled<F> {
+function compiledFor(state: State, args: readonly Tensor[], options: { name: string | undefined; expectedTraces: number; onTape: boolean }, make: () => Runnable): Compiled {
   const types = args.map(({ dtype, shape }): ArgumentType => ({ dtype, shape: [...shape] }));
   const signature = types.map(typeText).join(", ");
-  let compiled = cache.get(signature);
-  if (!compiled) {
+  return state.cache.take(`${options.onTape ? "∂ " : ""}${signature}`, options.onTape, () => {
     const started = performance.now();
-    compiled = { ...trace(), types, signature, milliseconds: performance.now() - started };
-    cache.set(signature, compiled);
-    // Once for each function: a loop that compiles at every turn would else drown its own output.
-    if (!state.warned && cache.size > options.expectedTraces) {
-      state.warned = true;
-      console.warn(explainRetracing(options.name ?? "a function", [...cache.values()].map((one) => one.types)));
-    }
+    const runnable = make();
+    const milliseconds = performance.now() - started;
+    const met = state.met[options.onTape ? 1 : 0];
+    met.set(signature, types);
+    warn(state, [...met.values()], options);
+    return { ...runnable, signature, milliseconds, number: state.traceCount++ };
+  });
+}
+
+/** Once for each function and cause: a loop that compiles at every turn would else drown its own output. */
+function warn({ warned, cache }: State, met: readonly (readonly ArgumentType[])[], { name = "a function", expectedTraces }: { name?: string | undefined; expectedTraces: number }): void {
+  if (!warned.ofSignatures && met.length > expectedTraces) {
+    warned.ofSignatures = true;
+    console.warn(explainRetracing(name, met));
   }
-  return compiled;
+  if (!warned.ofRetraces && cache.isThrashing) {
+    warned.ofRetraces = true;
+    console.warn(explainThrashing(name, cache));
+  }
 }

@@ -73,6 +73,8 @@ export class Recorder {
   readonly parameters: GraphOutput[] = [];
   readonly captures: Capture[] = [];
   readonly effects: Pointer[] = [];
+  /** Of all constants together. */
+  constantBytes = 0;
   /** The data of every tensor that an op of the trace was given. */
   readonly given = new WeakSet<object>();
   /** Values from outside that already have a place in this trace, by their entry. */
@@ -164,6 +166,7 @@ export class Recorder {
         { name: "dtype", type: ATTR.TYPE, value: dtype },
         { name: "value", type: ATTR.TENSOR, value: tensor },
       ], []);
+      this.constantBytes += c.TF_TensorByteSize(tensor);
       return this.output(op, 0);
     } finally {
       c.TF_DeleteTensor(tensor);

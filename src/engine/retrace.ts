@@ -45,3 +45,11 @@ export function explainRetracing(name: string, signatures: readonly (readonly Ar
     "A value that decides no shape goes in as a tensor (tf.scalar). If so many signatures are meant, say so: jit(fn, { expectedTraces: … }).",
   ].join(" ");
 }
+
+/** Says that a function is called with more signatures in turn than stay compiled, and what to do. */
+export function explainThrashing(name: string, { retraced, size }: { retraced: number; size: number }): string {
+  return [
+    `jit: ${name} has been traced anew ${retraced} times for signatures that had been freed, since no more than ${size} stay compiled at once.`,
+    "Round the arguments' sizes to fewer, or let more stay: jit(fn, { maxTraces: …, maxBytes: … }).",
+  ].join(" ");
+}

@@ -6,6 +6,7 @@ import { freeDropped } from "./dropped";
 import { dtypeNumber } from "./dtypes";
 import { freeUnusedParts } from "./parts";
 import { Recorder, type Precision } from "./recorder";
+import { recordedBytes } from "./traceCache";
 import { openStream, type Draws } from "./tracedRandom";
 import { inTrace } from "./traceScope";
 
@@ -15,6 +16,8 @@ export type JitResult = Tensor | Tensor[] | void;
 export interface Traced<F> {
   compiled: F;
   nodes: number;
+  /** What it takes in TensorFlow, see `functionBytes`. */
+  bytes: number;
   single: boolean;
   empty: boolean;
 }
@@ -22,7 +25,7 @@ export interface Traced<F> {
 export interface TraceOptions {
   name: string | undefined;
   precision: Precision | undefined;
-  xla: boolean | undefined;
+  xla: boolean;
 }
 
 type Traceable = (...args: Tensor[]) => JitResult;
@@ -66,7 +69,7 @@ function record<F>({ name, precision, xla }: TraceOptions, draws: Draws, make: (
   try {
     const { result, compiled } = make(recorder, `${name ?? "jit"}_${traceCount++}`);
     done = true;
-    return { compiled, nodes: recorder.nodes.length, single: !Array.isArray(result), empty: result === undefined };
+    return { compiled, nodes: recorder.nodes.length, bytes: recordedBytes(recorder), single: !Array.isArray(result), empty: result === undefined };
   } finally {
     if (!done) {
       releaseCaptures(recorder.captures);

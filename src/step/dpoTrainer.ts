@@ -1,7 +1,8 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import type { PreferenceRow } from "../data/preference";
 import { tf } from "../engine/backend";
-import { BUCKETED, multiplesFor } from "../engine/buckets";
+import { BUCKETED } from "../engine/buckets";
+import { jit, type JitFunction } from "../engine/jit";
 import { lossNeedsLengths, preferenceLoss, type PreferenceLossOptions } from "../loss/preference";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import { rewardMetrics, type RewardMetrics } from "../loss/rewards";
@@ -17,8 +18,8 @@ import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
 import type { ParameterGroup } from "./optimizer";
 import { Reference } from "./reference";
+import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainOutput } from "./trainer";
-import { jit, type JitFunction } from "../engine/jit";
 
 /** TRL's DPOConfig in camelCase. */
 export interface DPOConfig extends TrainingArguments, Required<Pick<PreferenceLossOptions, "lossType" | "beta" | "labelSmoothing" | "fDivergenceType">> {
@@ -89,7 +90,8 @@ export class DPOTrainer {
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
       save: (path, state) => saveCheckpoint(path, options, this.args, state),
     }, this.args, options.callbacks ?? []);
-    this.packing = { padTokenId: options.tokenizer.padTokenId ?? 0, ...multiplesFor(this.loop.state.maxSteps) };
+    const padTokenId = options.tokenizer.padTokenId ?? 0;
+    this.packing = { padTokenId, ...roundingOfRun(this.loop, options.model, this.args.optim, (rows, rounding) => packPairs(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding })) };
     this.reference = new Reference(options.model, options.refModel, () => this.firstBatches(), this.args.precision, this.packing);
   }
 

@@ -3,6 +3,7 @@ import type { LlamaModel } from "../model/llama";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
 import type { StepShapes } from "./memoryCounts";
+import { estimateShapes } from "./shapeCount";
 import { planMemory, type MemoryArguments, type MemoryPlan } from "./memoryPlan";
 
 /** What the planner asks of a training method. */
@@ -60,9 +61,6 @@ interface Settings {
 /** Batches that are packed to find the largest: those with the most tokens and those with the longest rows. */
 const CANDIDATES = 3;
 
-/** Batches of a run that are packed to count its shapes, spread over all of it. */
-const SHAPE_SAMPLE = 64;
-
 /** Whether a training argument exists in this version. */
 const knows = (name: string): boolean => name in TRAINING_DEFAULTS;
 
@@ -84,21 +82,8 @@ function largestBatches({ lengths, batches }: PlannedRun): readonly (readonly nu
   return [...new Set([...most(tokens), ...most(longest)])];
 }
 
-/**
- * Number of different shapes among a run's batches: counted in a short run, else estimated from a sample by how many
- * shapes were met once and twice (Chao 1984, eq. 5).
- */
 function shapeCount({ needs, batches }: PlannedRun): number {
-  const every = Math.max(1, batches.length / SHAPE_SAMPLE);
-  const sample = Array.from({ length: Math.min(batches.length, SHAPE_SAMPLE) }, (_, i) => batches[Math.floor(i * every)]!);
-  const met = new Map<string, number>();
-  for (const { length, rows, queryWidth, keyWidth, predictions } of sample.map((rows) => needs.shapes(rows, null))) {
-    const shape = `${[length, rows, queryWidth, keyWidth, predictions]}`;
-    met.set(shape, (met.get(shape) ?? 0) + 1);
-  }
-  if (sample.length === batches.length) return met.size;
-  const [once, twice] = [1, 2].map((times) => [...met.values()].filter((count) => count === times).length) as [number, number];
-  return Math.min(batches.length, Math.round(met.size + once ** 2 / (2 * Math.max(1, twice))));
+  return estimateShapes(batches, (rows) => needs.shapes(rows, null));
 }
 
 function planWith({ needs, optimizerAlive }: PlannedRun, batches: readonly (readonly number[])[], settings: Settings, compiledShapes: number): MemoryPlan {

@@ -1,4 +1,5 @@
 import type { Precision } from "../engine/recorder";
+import { functionBytes, TRACE_BOUND } from "../engine/traceCache";
 import { CHUNK_ROWS } from "../loss/logps";
 import type { LlamaConfig } from "../model/config";
 import { parameterShapes } from "../model/llama";
@@ -97,4 +98,22 @@ export function headBytes(config: LlamaConfig, { predictions }: StepShapes, prec
     forward: FLOAT * chunk * vocabulary + (precision !== "float32" ? (FLOAT + BFLOAT16) * chunk * vocabulary : 0),
     backward: isFrozen ? 0 : predictions > CHUNK_ROWS ? 2 * table : table,
   };
+}
+
+/** Nodes of a layer in a training step (its forward pass, backward pass and update), and in a forward pass alone, as traces make them. */
+const STEP_NODES = 240;
+const STEP_NODES_8BIT = 420;
+const FORWARD_NODES = 80;
+/** What stays for a shape when its functions are freed, as measured: oneDNN's primitives, XLA's code for parts. */
+const SHAPE_BYTES = 10e6;
+
+/** What a training step compiled for one shape takes beside its tensors. @param added nodes of adapters' updates */
+export function stepFunctionBytes(layers: number, optim: string, added = 0): number {
+  return functionBytes(layers * (optim.includes("8bit") ? STEP_NODES_8BIT : STEP_NODES) + added);
+}
+
+/** What a run's compiled functions take: for each shape a training step and a forward pass for the reference, as many as `jit` keeps of each. */
+export function functionsBytes(layers: number, shapes: number, optim: string, added = 0): number {
+  const kept = (each: number): number => Math.min(shapes * each, Math.max(each, TRACE_BOUND.maxBytes));
+  return kept(stepFunctionBytes(layers, optim, added)) + kept(functionBytes(layers * FORWARD_NODES)) + shapes * SHAPE_BYTES;
 }

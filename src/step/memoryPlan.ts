@@ -3,7 +3,7 @@ import type { Precision } from "../engine/recorder";
 import type { LlamaModel } from "../model/llama";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { memoryLimit } from "./memoryAvailable";
-import { backwardBytes, headBytes, layerBytes, operandBytes, parameterCounts, type StepShapes } from "./memoryCounts";
+import { backwardBytes, functionsBytes, headBytes, layerBytes, operandBytes, parameterCounts, type StepShapes } from "./memoryCounts";
 
 /** The training arguments that memory depends on. Those that a method does not have are left out. */
 export type MemoryArguments = Partial<Pick<TrainingArguments, "precision" | "gradientAccumulationSteps" | "maxGradNorm">> & {
@@ -65,11 +65,6 @@ export interface MemoryPlanOptions {
 
 const FLOAT = 4;
 
-/** What a node of a compiled function takes: TensorFlow's graphs of it, its executor, the trace's own record. */
-const NODE_BYTES = 10_000;
-/** Nodes of a layer: of its forward pass, backward pass and update, and of a forward pass alone. */
-const STEP_NODES = 140;
-const FORWARD_NODES = 50;
 /** Nodes that an adapter's update of one matrix adds to those of a step. */
 const UPDATE_NODES = 25;
 /** Pages of the binaries of Node and TensorFlow that a run touches. */
@@ -109,7 +104,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * FLOAT * trained : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
-    overhead: runtimeBytes() + compiledShapes * (layers * (STEP_NODES + FORWARD_NODES) + UPDATE_NODES * updateCount(model)) * NODE_BYTES,
+    overhead: runtimeBytes() + functionsBytes(layers, compiledShapes, optim, UPDATE_NODES * updateCount(model)),
     retained: 0,
   };
   const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });

@@ -106,6 +106,8 @@ export class Reference {
       done += rows.length;
       onProgress?.(done, total);
     }
+    // All is known: its functions are not called again.
+    this.compiled?.dispose();
   }
 
   dispose(): void {

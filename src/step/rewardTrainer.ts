@@ -1,6 +1,6 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
-import { BUCKETED, multiplesFor } from "../engine/buckets";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import { checkCoefficient, rewardLoss, rewardModelMetrics, type PairRewards, type RewardModelMetrics } from "../loss/reward";
 import { pairRewards, scoreTensorList, scoreTensorsFrom, toScoreTensors } from "../loss/scores";
@@ -17,6 +17,7 @@ import { saveCheckpoint } from "./checkpoint";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
 import type { ParameterGroup } from "./optimizer";
+import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainOutput } from "./trainer";
 
 /** TRL's RewardConfig in camelCase. */
@@ -95,7 +96,8 @@ export class RewardTrainer {
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
       save: (path, state) => saveCheckpoint(path, options, this.args, state),
     }, this.args, options.callbacks ?? []);
-    this.packing = { padTokenId: tokenizer.padTokenId, ...multiplesFor(this.loop.state.maxSteps) };
+    const { padTokenId } = tokenizer;
+    this.packing = { padTokenId, ...roundingOfRun(this.loop, model, this.args.optim, (rows, rounding) => ({ ...packScores(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding }), predictions: 0 })) };
   }
 
   private tokenize(rows: readonly RewardRow[], set: string): ScoredRow[] {

@@ -1,6 +1,6 @@
 import type { Scalar, Tensor, Tensor1D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
-import { BUCKETED, multiplesFor } from "../engine/buckets";
+import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import { sequenceTensorList, sequenceTensorsFrom, sftSums, toSequenceTensors } from "../loss/sft";
 import type { LlamaForCausalLM } from "../model/llama";
@@ -16,6 +16,7 @@ import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryPlan } from "./memoryPlan";
 import type { ParameterGroup } from "./optimizer";
+import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainingMethod, type TrainOutput } from "./trainer";
 
 /** TRL's SFTConfig in camelCase. */
@@ -88,7 +89,8 @@ export class SFTTrainer {
       if (options.peftConfig) this.lora?.unload();
       throw error;
     }
-    this.packing = { padTokenId: tokenizer.padTokenId ?? 0, ...multiplesFor(this.loop.state.maxSteps) };
+    const padTokenId = tokenizer.padTokenId ?? 0;
+    this.packing = { padTokenId, ...roundingOfRun(this.loop, model, this.args.optim, (bins, rounding) => packSequences(this.inBins(bins), { padTokenId, ...rounding })) };
   }
 
   private method(): TrainingMethod {

@@ -127,9 +127,9 @@ export class TrainStep {
     return () => readMeans(results);
   }
 
-  /** Signatures compiled so far. */
+  /** Traces made so far. */
   get traceCount(): number {
-    return this.whole.traces.length + this.add.traces.length + this.applySum.traces.length;
+    return this.whole.traceCount + this.add.traceCount + this.applySum.traceCount;
   }
 
   dispose(): void {

@@ -91,7 +91,12 @@ export class TrainingLoop {
 
   private get plannedRun(): PlannedRun | null {
     const { memory, lengths } = this.method;
-    return memory ? { needs: memory, args: this.args, lengths, batches: this.plan.flat(), optimizerAlive: this.optimizerBytes } : null;
+    return memory ? { needs: memory, args: this.args, lengths, batches: this.batches, optimizerAlive: this.optimizerBytes } : null;
+  }
+
+  /** Every batch of the run in order, as row numbers. */
+  get batches(): readonly (readonly number[])[] {
+    return this.plan.flat();
   }
 
   /** Makes sure that the run fits into memory; it does nothing the second time. @throws MemoryError with the settings that would fit */

@@ -1,4 +1,4 @@
-import { multiplesFor, roundUp } from "../engine/buckets";
+import { ROUNDINGS, roundUp } from "../engine/buckets";
 import { packTree, type PackedTokens, type PackingOptions } from "./packing";
 import { IGNORED, type LabelledRow } from "./sft";
 import { tokenTree, type TokenTree } from "./tree";
@@ -25,7 +25,7 @@ export function packSequences(rows: readonly LabelledRow[], options: PackingOpti
   const short = rows.findIndex(({ input_ids }) => input_ids.length < 2);
   if (short >= 0) throw new RangeError(`Row ${short} of the batch has ${rows[short]!.input_ids.length} tokens; nothing can be learnt from fewer than 2.`);
   const tree = tokenTree(rows.map(({ input_ids }) => input_ids.slice(0, -1)));
-  const { predictionMultiple = multiplesFor(Infinity).predictionMultiple } = options;
+  const { predictionMultiple = ROUNDINGS[0]!.predictionMultiple } = options;
   return { ...packTree(tree, 1, options), ...predictionsOf(rows, tree, predictionMultiple) };
 }
 

@@ -1,4 +1,4 @@
-import { multiplesFor, roundUp, type PackingMultiples } from "../engine/buckets";
+import { ROUNDINGS, roundUp, type PackingMultiples } from "../engine/buckets";
 import { arrange, type Arrangement } from "./arrange";
 import type { TokenizedRow } from "./preference";
 import { tokenTree, type TokenTree } from "./tree";
@@ -62,7 +62,7 @@ export function packedLength(row: TokenizedRow): number {
  * @param groupSize sequences that follow each other and may share a row of attention, such as a prompt's two answers
  */
 export function packTree(tree: TokenTree, groupSize: number, { padTokenId, ...multiples }: PackingOptions): PackedTokens {
-  const { lengthMultiple, widthMultiple, fewRows } = { ...multiplesFor(Infinity), ...multiples };
+  const { lengthMultiple, widthMultiple, fewRows } = { ...ROUNDINGS[0]!, ...multiples };
   const tokens = tree.ids.length;
   const length = roundUp(tokens + 1, lengthMultiple);
   const filled = (values: readonly number[], filler: number): Int32Array => Int32Array.from({ length }, (_, token) => values[token] ?? filler);
@@ -84,7 +84,7 @@ export function packPairs(pairs: readonly TokenizedRow[], options: PackingOption
     { prompt: pair.prompt_input_ids, ids: pair.rejected_input_ids, owner: pairs.length + i },
   ]);
   const tree = tokenTree(answers.map(({ prompt, ids }) => [...prompt, ...ids.slice(0, -1)]));
-  const { predictionMultiple = multiplesFor(Infinity).predictionMultiple } = options;
+  const { predictionMultiple = ROUNDINGS[0]!.predictionMultiple } = options;
   return { pairs: pairs.length, ...packTree(tree, 2, options), ...predictionsOf(answers, tree, predictionMultiple) };
 }
 

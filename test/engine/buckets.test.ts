@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { batchBucket, capacityBucket, multiplesFor, promptBucket, roundUp } from "../../src/engine/buckets";
+import { batchBucket, capacityBucket, promptBucket, ROUNDINGS, roundingFor, roundUp } from "../../src/engine/buckets";
 
 const UP_TO = 4096;
 const BUCKETS: [name: string, bucket: (n: number) => number, most: number, waste: number][] = [
@@ -29,8 +29,16 @@ test("rounding, by hand", () => {
   assert.deepEqual([0, 1, 8, 9].map((n) => roundUp(n, 8)), [0, 8, 8, 16]);
 });
 
-test("a long run rounds to finer multiples than a short one", () => {
-  const [short, long] = [multiplesFor(999), multiplesFor(1000)];
-  for (const name of ["lengthMultiple", "widthMultiple", "predictionMultiple"] as const) assert.ok(short[name] > long[name] && short[name] % long[name] === 0);
-  assert.deepEqual([short.fewRows, long.fewRows], [true, false]);
+test("each rounding is coarser than the one before it, and a size of one is a size of those before", () => {
+  for (const name of ["lengthMultiple", "widthMultiple", "predictionMultiple"] as const) {
+    ROUNDINGS.slice(1).forEach((rounding, i) => assert.equal(rounding[name] % ROUNDINGS[i]![name], 0));
+    assert.ok(ROUNDINGS.at(-1)![name] > ROUNDINGS[0]![name]);
+  }
+});
+
+test("a long run rounds more finely than a short one, and both as coarsely as the room for compiled shapes asks", () => {
+  const count = new Map(ROUNDINGS.map((rounding, i) => [rounding, [160, 67, 22, 13, 8][i]!]));
+  const chosen = (steps: number, room: number): number => ROUNDINGS.indexOf(roundingFor(steps, (rounding) => count.get(rounding)!, room));
+  assert.deepEqual([160, 159, 67, 66, 22, 21, 13, 12, 1].map((room) => chosen(1000, room)), [0, 1, 1, 2, 2, 3, 3, 4, 4]);
+  assert.deepEqual([1000, 22, 21, 12, 1].map((room) => chosen(999, room)), [2, 2, 3, 4, 4]);
 });

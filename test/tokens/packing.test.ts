@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RandomSource } from "../../src/engine/random";
-import { multiplesFor } from "../../src/engine/buckets";
+import { roundingFor } from "../../src/engine/buckets";
 import { packedLength, packPairs, type PackedPairs } from "../../src/tokens/packing";
 import { tokenTree } from "../../src/tokens/tree";
 import type { TokenizedRow } from "../../src/tokens/preference";
@@ -124,7 +124,7 @@ test("a short run rounds coarsely, for few shapes, a long one finely, for little
   const ids = (least: number, most: number): number[] => Array.from({ length: least + random.integer(most - least) }, () => 1 + random.integer(90));
   const batches = Array.from({ length: 40 }, () => Array.from({ length: 8 }, () => ({ prompt_input_ids: ids(20, 60), chosen_input_ids: ids(40, 120), rejected_input_ids: ids(40, 120) })));
   const measure = (steps: number): { lengths: number; padding: number } => {
-    const packed = batches.map((rows) => packPairs(rows, { padTokenId: PAD, ...multiplesFor(steps) }));
+    const packed = batches.map((rows) => packPairs(rows, { padTokenId: PAD, ...roundingFor(steps, () => 1, 1) }));
     return { lengths: new Set(packed.map(({ length }) => length)).size, padding: packed.reduce((sum, { length, tokens }) => sum + length - tokens, 0) };
   };
   const [short, long] = [measure(40), measure(5000)];
