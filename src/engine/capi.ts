@@ -137,10 +137,20 @@ const EXECUTOR_NOTE = /\n?\s*Encountered when executing an operation using Eager
 const LOST_VARIABLE = /Could not find variable alignlab_\d+\..*/s;
 const LOST_VARIABLE_TEXT = "A tf.variable that it uses has been disposed. Keep a variable for as long as the functions are called that were traced with it.";
 
+/** Of a gather that runs by itself, and of one within a function. */
+const OUT_OF_BOUNDS = /indices(?:\[[\d,]*\])? = (-?\d+) is not in \[0, (\d+)\)/;
+const GATHER = /^GatherV2: |\{\{node [\w/]*GatherV2/;
+
+/** TensorFlow tells the place of an index that is out of bounds; tfjs's words before that name the index and the last that would do. */
+function inTfjsWords(message: string): string {
+  const [, index, size] = (GATHER.test(message) && OUT_OF_BOUNDS.exec(message)) || [];
+  return index === undefined ? message : `GatherV2: the index value ${index} is not in [0, ${Number(size) - 1}]. TensorFlow says: ${message}`;
+}
+
 /** @throws TensorFlowError when the last call through `of` failed. */
 export function check(what: string, of: Pointer = status): void {
   const code = c.TF_GetCode(of);
-  if (code !== 0) throw new TensorFlowError(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "").replace(LOST_VARIABLE, LOST_VARIABLE_TEXT)}`, code);
+  if (code !== 0) throw new TensorFlowError(inTfjsWords(`${what}: ${c.TF_Message(of).replace(EXECUTOR_NOTE, "").replace(LOST_VARIABLE, LOST_VARIABLE_TEXT)}`), code);
 }
 
 /** Runs koffi's asynchronous form: the call blocks a worker thread and the event loop goes on. */
