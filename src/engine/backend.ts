@@ -120,6 +120,16 @@ replaceKernel("Reshape", (call, stock) => {
   return tensorFrom(binding.adoptSymbol(binding.recorder.reshape(binding.symbolOf(idOf(x)), shape)));
 });
 
+// In a compiled function on a CPU oneDNN computes it, which leaves some values of a row with NaN at 0 as if nothing were amiss.
+replaceKernel("Softmax", (call, stock) => {
+  if (!binding.recorder || binding.context.gpu) return stock(call);
+  const { logits } = call.inputs as { logits: Tensor };
+  return tf.tidy(() => {
+    const isSpoilt = rawOp("Any", [rawOp("IsNan", [logits], { T: type("float32") }), tf.scalar(-1, "int32")], { keep_dims: true, Tidx: type("int32") });
+    return rawOp("SelectV2", [isSpoilt, tf.scalar(NaN), stock(call) as Tensor], { T: type("float32") });
+  });
+});
+
 /**
  * Runs or records a TensorFlow op by its own name, outside of tfjs's tape: use it inside tf.customGrad.
  * @throws BackendError where another backend computes and the op has no portable form

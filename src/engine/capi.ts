@@ -156,12 +156,22 @@ const LOST_VARIABLE_TEXT = "A tf.variable that it uses has been disposed. Keep a
 const NOT_COMPILED = /Detected unsupported operations when trying to compile graph.*? on XLA_\w+: (\w+).*/s;
 const NOT_COMPILED_TEXT = "XLA does not compile the op $1. Give jit the option xla: false, which runs the function's ops one by one; on a GPU XLA is the default.";
 
+/** Of a gather that runs by itself, and of one within a function. */
+const OUT_OF_BOUNDS = /indices(?:\[[\d,]*\])? = (-?\d+) is not in \[0, (\d+)\)/;
+const GATHER = /^GatherV2: |\{\{node [\w/]*GatherV2/;
+
+/** TensorFlow tells the place of an index that is out of bounds; tfjs's words before that name the index and the last that would do. */
+function inTfjsWords(message: string): string {
+  const [, index, size] = (GATHER.test(message) && OUT_OF_BOUNDS.exec(message)) || [];
+  return index === undefined ? message : `GatherV2: the index value ${index} is not in [0, ${Number(size) - 1}]. TensorFlow says: ${message}`;
+}
+
 /** @throws TensorFlowError when the last call through `of` failed. */
 export function check(what: string, of: Pointer = status): void {
   const code = c.TF_GetCode(of);
   if (code === 0) return;
   const rewordings = [[EXECUTOR_NOTE, ""], [LOST_VARIABLE, LOST_VARIABLE_TEXT], [NOT_COMPILED, NOT_COMPILED_TEXT]] as const;
-  throw new TensorFlowError(`${what}: ${rewordings.reduce((text, [pattern, instead]) => text.replace(pattern, instead), c.TF_Message(of))}`, code);
+  throw new TensorFlowError(inTfjsWords(`${what}: ${rewordings.reduce((text, [pattern, instead]) => text.replace(pattern, instead), c.TF_Message(of))}`), code);
 }
 
 /** Runs koffi's asynchronous form: the call blocks a worker thread and the event loop goes on. */

@@ -14,6 +14,7 @@ export function inTrace<T>(recorder: Recorder, body: () => T): T {
   const outer = { recorder: binding.recorder, keep: engine.keep, scopes: state.scopeStack.length, tape: isTapeOn() ? state.activeTape : [] };
   const { gradientDepth, kernelDepth, activeTape } = state;
   const variables = new Set(Object.keys(state.registeredVariables));
+  const restoreDebugMode = leaveDebugMode();
   const kept: Tensor[] = [];
   binding.recorder = recorder;
   engine.keep = (tensor) => {
@@ -34,6 +35,7 @@ export function inTrace<T>(recorder: Recorder, body: () => T): T {
     while (state.scopeStack.length > outer.scopes) engine.endScope();
     for (const tensor of kept) if (!tensor.isDisposed && (!done || isTraced(tensor))) tensor.dispose();
     Object.assign(state, { gradientDepth, kernelDepth, activeTape });
+    restoreDebugMode();
     engine.keep = outer.keep;
     binding.recorder = outer.recorder;
   }
@@ -49,4 +51,21 @@ export function disposeNewVariables(before: ReadonlySet<string>): boolean {
   const made = Object.entries(tf.engine().state.registeredVariables).filter(([name]) => !before.has(name));
   for (const [, variable] of made) variable.dispose();
   return made.length > 0;
+}
+
+/**
+ * In debug mode tfjs reads what each kernel gives, to log it and to look for NaN. A traced value has no numbers; those of
+ * the call's results are read. Not by env().set, which would announce the mode anew with each trace.
+ */
+function leaveDebugMode(): () => void {
+  const flags = tf.env().getFlags();
+  const known = { ...flags };
+  Object.assign(flags, { DEBUG: false, CHECK_COMPUTATION_FOR_ERRORS: false });
+  return () => {
+    // A flag that nobody has asked for yet is decided when somebody does.
+    for (const name of ["DEBUG", "CHECK_COMPUTATION_FOR_ERRORS"]) {
+      if (name in known) flags[name] = known[name]!;
+      else delete flags[name];
+    }
+  };
 }

@@ -24,8 +24,6 @@ export const EXCEPTIONS: readonly Exception[] = [
     reason: "The ops fail as they should; but in a compiled function they fail while shapes are inferred or when the function runs, and then TensorFlow's own words stay, with the function's name.",
     only: "jit",
     specs: [
-      ...inSuite("einsum test-tensorflow {} ", ["mismatched dimensions throws error", "incorrect number of tensors throws error"]),
-      ...inSuite("gather test-tensorflow {} ", ["throws when index is out of bound"]),
       ...inSuite("raggedGather  test-tensorflow {} ", ["OutOfBounds", "InvalidSplitsNotSorted", "InvalidSplitsNegative", "InvalidSplitsEmpty", "InvalidSplitsTooBig", "BadValuesShape"]),
       ...inSuite("raggedRange  test-tensorflow {} ", ["RangeSizeOverflow", "InvalidArgsStarts", "InvalidArgsLimits", "InvalidArgsDeltas", "InvalidArgsShapeMismatch", "InvalidArgsZeroDelta"]),
       ...inSuite("sparseFillEmptyRows test-tensorflow {} ", ["throw error if negative row", "throw error if row exceeds number of dense rows"]),
@@ -33,20 +31,5 @@ export const EXCEPTIONS: readonly Exception[] = [
       ...inSuite("sparseSegmentMean test-tensorflow {} ", ["throw error if segment ids are not increasing", "throw error if segment id is out of range", "throw error if segment id is out of range and negative", "throw error if segment id is negative", "throw error if segment id is negative and there is a hole"]),
       ...inSuite("sparseSegmentSum test-tensorflow {} ", ["segments invalid 2", "segments invalid 3", "segments invalid 4", "segments invalid 6", "segments invalid 7"]),
     ],
-  },
-  {
-    reason: "In a compiled function on a CPU TensorFlow computes softmax with oneDNN, which leaves some values of a row with NaN at 0.",
-    only: "jit",
-    specs: ["softmax test-tensorflow {} Propagates NaNs"],
-  },
-  {
-    reason: "tfjs's debug mode reads the result of every kernel, also of those within a kernel that is being traced.",
-    only: "jit",
-    specs: ["debug on test-tensorflow {} debug mode errors when nans in op output"],
-  },
-  {
-    reason: "The specs register kernels of their own whose results are no data of any backend; a compiled function must return what it computed.",
-    only: "jit",
-    specs: inSuite("gradient registry test-tensorflow {} ", ["register a kernel with gradient and call it", "register a kernel with array inputs and saveAllInputs true"]),
   },
 ];

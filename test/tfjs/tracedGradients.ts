@@ -23,17 +23,25 @@ export function traceGradients(): void {
     if (binding.recorder || engine.state.gradientDepth > 0) return stock.apply(engine, call);
     gradients.calls++;
     let absent: boolean[] = [];
+    let foreign: Tensor | null = null;
     const compiled = jit(() => {
       const { value, grads } = stock.apply(engine, call);
       absent = grads.map((gradient) => !gradient);
-      return [value, ...grads.flatMap((gradient) => gradient ?? [])];
+      // A kernel that a spec registers may give what is no data of the backend: there is nothing to compile, and it stays what it is.
+      foreign = isData(value) ? null : value;
+      return [...(foreign ? [] : [value]), ...grads.flatMap((gradient) => gradient ?? [])];
     }, { name: "gradients" });
     try {
-      const [value, ...grads] = settled(compiled());
+      const results = settled(compiled());
+      const value = foreign ?? results.shift()!;
       gradients.traced++;
-      return { value: value!, grads: absent.map((none) => (none ? null : grads.shift()!)) };
+      return { value, grads: absent.map((none) => (none ? null : results.shift()!)) };
     } finally {
       compiled.dispose();
     }
   };
+}
+
+function isData({ dataId }: Tensor): boolean {
+  return (tf.backend() as unknown as { tensorMap: { has(id: object): boolean } }).tensorMap.has(dataId);
 }
