@@ -19,11 +19,6 @@ export interface Computed {
   /** By parameter. */
   gradients: Record<string, number[]>;
   greedy: number[][];
-  /** Left out where only the first figures are asked for, with the argument `brief`. */
-  rest?: Rest;
-}
-
-interface Rest {
   log: Record<string, number>[];
   beams: number[][];
   sampled: number[][][];
@@ -31,7 +26,13 @@ interface Rest {
   sgd: number[];
   drawn: number[][];
   leaked: { tensors: number; handles: number };
+  /** Packages of other backends that were loaded. */
+  loaded: string[];
 }
+
+type Rest = Omit<Computed, "backend" | "loss" | "gradients" | "greedy" | "loaded">;
+
+const PACKAGES = ["tfjs-backend-wasm", "tfjs-backend-webgpu", "webgpu"];
 
 async function lossAndGradients(model: LlamaForCausalLM): Promise<Pick<Computed, "loss" | "gradients">> {
   const rows = tokenizeRows(tinyRows(4), tinyTokenizer(), { maxPromptLength: 32, maxCompletionLength: null });
@@ -110,7 +111,9 @@ async function main(): Promise<void> {
   const measured = await lossAndGradients(model);
   const { sequences: greedy } = await generate(model, randomPrompts([3, 7], 32), { maxNewTokens: 8 });
   await disposeGeneration(model);
-  const computed: Computed = { backend: tf.getBackend(), ...measured, greedy, ...(process.argv.includes("brief") ? {} : { rest: await rest(model) }) };
+  const others = await rest(model);
+  const loaded = PACKAGES.filter((name) => Object.keys(require.cache).some((file) => file.includes(`/${name}/`)));
+  const computed: Computed = { backend: tf.getBackend(), ...measured, greedy, ...others, loaded };
   console.log(JSON.stringify(computed));
 }
 

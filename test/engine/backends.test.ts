@@ -1,48 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { namedBackend } from "../../src/engine/choice";
-import { answerOf, cache, close, computed, run, sameFirstFigures } from "./backendProcess";
+import { answerOf, cache, computed, drawsBySeed, run, sameFigures } from "./backendProcess";
 
-const processes = new Map<string, ReturnType<typeof computed>>();
+/** TensorFlow's figures, computed once. */
+let reference: ReturnType<typeof computed> | null = null;
+const tensorflow = (): ReturnType<typeof computed> => (reference ??= computed("tensorflow"));
 
-/** The figures of a backend, computed once. */
-function figuresOf(backend: string): ReturnType<typeof computed> {
-  const known = processes.get(backend) ?? computed(backend);
-  processes.set(backend, known);
-  return known;
-}
-
-const LOGGED = ["loss", "grad_norm", "learning_rate", "rewards/margins", "logps/chosen", "eval_loss"];
-
-for (const backend of ["cpu", "wasm"]) {
-  test(`${backend}: loss, gradients, training and generation as on TensorFlow`, async () => {
-    const [{ answer: expected }, { answer: figures, errors }] = await Promise.all([figuresOf("tensorflow"), figuresOf(backend)]);
-    assert.equal(expected.backend, "tensorflow");
-    assert.equal(figures.backend, backend);
+for (const [backend, packages] of [["cpu", []], ["wasm", ["tfjs-backend-wasm"]]] as const) {
+  test(`${backend}: loss, gradients, training and generation as on TensorFlow; said once; random numbers by their seeds`, async () => {
+    const [{ answer: expected }, { answer: figures, errors }] = await Promise.all([tensorflow(), computed(backend)]);
+    assert.deepEqual([expected.backend, expected.loaded, figures.backend, figures.loaded], ["tensorflow", [], backend, packages]);
     assert.equal(errors.match(/^Backend /gm)?.length, 1, errors);
     assert.match(errors, new RegExp(`^Backend ${backend} \\(tfjs .*\\): ALIGNLAB_BACKEND names it\\.`, "m"));
-    sameFirstFigures(figures, expected);
-    const [rest, wanted] = [figures.rest!, expected.rest!];
-    assert.equal(rest.log.length, 4);
-    rest.log.forEach((row, i) => {
-      for (const name of LOGGED) if (wanted.log[i]![name]) close([row[name]!], [wanted.log[i]![name]!], 1e-4, `${name} in row ${i}`);
-    });
-    assert.deepEqual(rest.beams, wanted.beams);
-    close(rest.adamw, wanted.adamw, 1e-6, "AdamW");
-    close(rest.sgd, wanted.sgd, 1e-6, "SGD");
-    assert.deepEqual(rest.leaked, { tensors: 0, handles: 0 });
-  });
-
-  test(`${backend}: the same seed draws the same, another call other numbers`, async () => {
-    const { rest } = (await figuresOf(backend)).answer;
-    const [first, second, other, drawn, again, dropped] = rest!.drawn as [number[], number[], number[], number[], number[], number[]];
-    assert.deepEqual(other, first);
-    assert.notDeepEqual(second, first);
-    assert.deepEqual(again, drawn);
-    assert.ok([...first, ...second, ...drawn].every((value) => value >= 0 && value < 1));
-    const kept = dropped.filter((value) => value !== 0);
-    assert.ok(kept.length > 16 && kept.length < 48 && kept.every((value) => value === 2), `${kept.length} of 64 kept`);
-    assert.deepEqual(rest!.sampled[1], rest!.sampled[0]);
+    sameFigures(figures, expected);
+    drawsBySeed(figures);
   });
 }
 
@@ -74,12 +46,12 @@ test("without TensorFlow and without a name the next backend computes, and says 
 });
 
 test("a named backend that cannot start, and a name that is none, end the process with what to do", async () => {
-  const [tensorflow, library, webgpu, unknown] = await Promise.all([
+  const [named, library, webgpu, unknown] = await Promise.all([
     run(["-e", IMPORT], { ...nowhere, ALIGNLAB_BACKEND: "tensorflow" }), run(["-e", IMPORT], { ...nowhere, ALIGNLAB_TENSORFLOW: "/nowhere" }),
     run(["-e", IMPORT], { ALIGNLAB_BACKEND: "webgpu", VK_ICD_FILENAMES: "/nowhere" }), run(["-e", IMPORT], { ALIGNLAB_BACKEND: "gpu" }),
   ]);
-  for (const { code, output } of [tensorflow, library, webgpu, unknown]) assert.deepEqual([code, output], [1, ""]);
-  assert.match(tensorflow.errors, /RuntimeError: TensorFlow's library .* was not found in .*Run `npm start`/);
+  for (const { code, output } of [named, library, webgpu, unknown]) assert.deepEqual([code, output], [1, ""]);
+  assert.match(named.errors, /RuntimeError: TensorFlow's library .* was not found in .*Run `npm start`/);
   assert.match(library.errors, /RuntimeError: ALIGNLAB_TENSORFLOW is \/nowhere, which holds no/);
   assert.match(webgpu.errors, /BackendError: ALIGNLAB_BACKEND names a backend that cannot start\. webgpu: WebGPU finds no adapter: a GPU with a Vulkan driver is needed\. Run `npm start`/);
   assert.match(unknown.errors, /BackendError: ALIGNLAB_BACKEND is "gpu"; it must be one of tensorflow, webgpu, wasm, cpu\./);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
-import { answerOf, computed, sameFirstFigures } from "./backendProcess";
+import { answerOf, computed, drawsBySeed, sameFigures } from "./backendProcess";
 import type { WebgpuFindings } from "./webgpuChild";
 
-// On a software adapter, and only when asked: it needs a Vulkan driver (Mesa's from Debian 13 on) and takes a minute.
+// On a software adapter, and only when asked: it needs a Vulkan driver (Mesa's from Debian 13 on) and takes half a minute.
 const asked = process.env.ALIGNLAB_WEBGPU_SOFTWARE === "1" ? {} : { skip: "ALIGNLAB_WEBGPU_SOFTWARE=1 asks for it" };
 
 /** Without a Vulkan of the system's own, that of Debian's chromium. */
@@ -15,11 +15,12 @@ const environment = {
   ...(hasVulkan ? {} : { VK_ICD_FILENAMES: `${CHROMIUM}/vk_swiftshader_icd.json`, LD_LIBRARY_PATH: CHROMIUM }),
 };
 
-test("webgpu: loss, gradients and generation as on TensorFlow", asked, async () => {
-  const [expected, { answer, errors }] = await Promise.all([computed("tensorflow", ["brief"]), computed("webgpu", ["brief"], environment)]);
+test("webgpu: loss, gradients, training and generation as on TensorFlow", asked, async () => {
+  const [expected, { answer, errors }] = await Promise.all([computed("tensorflow"), computed("webgpu", environment)]);
   assert.equal(answer.backend, "webgpu");
   assert.match(errors, /^Backend webgpu \(tfjs on WebGPU\): ALIGNLAB_BACKEND names it\./m);
-  sameFirstFigures(answer, expected.answer);
+  sameFigures(answer, expected.answer);
+  drawsBySeed(answer);
 });
 
 test("webgpu: beyond the adapter's limits an op is computed in parts or refused, and a reported error ends the work", asked, async () => {
