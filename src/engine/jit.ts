@@ -141,7 +141,9 @@ export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) =>
 function noteRun(state: State, args: readonly Tensor[]): void {
   state.calls++;
   const signature = args.map(typeText).join(", ");
-  if (!state.direct.has(signature)) state.direct.set(signature, { signature, nodes: 0, milliseconds: 0 });
+  if (state.direct.has(signature)) return;
+  state.traceCount++;
+  state.direct.set(signature, { signature, nodes: 0, milliseconds: 0 });
 }
 
 /** Gradient tapes that record what happens now; none of them does within an op. */
