@@ -40,7 +40,7 @@ const elementwise: Split = (memory, call, stock) => {
   return memory.join(shape, first.dtype, chain(first, iterator));
 };
 
-function* chain<T>(first: T, rest: Iterable<T>): Generator<T> {
+function* chain<T>(first: T, rest: Iterable<T>): Generator<T, void, undefined> {
   yield first;
   yield* rest;
 }
