@@ -1,10 +1,10 @@
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { rawOp, tf, type } from "../engine/backend";
 import type { LlamaForCausalLM, LlamaModel } from "../model/llama";
 import { withGradient } from "../model/ops";
 import type { PackedPairs } from "../tokens/packing";
 import { tokenLogps } from "./logps";
-import { statesAt, toTreeTensors, type TreeTensors } from "./tree";
+import { inOrder, statesAt, toTreeTensors, TREE_ORDER, type TreeTensors } from "./tree";
 
 /** A packed batch on the device: int32, but for the weights. */
 export interface PairTensors extends TreeTensors {
@@ -15,18 +15,12 @@ export interface PairTensors extends TreeTensors {
   weights: Tensor1D;
 }
 
-/** A jitted function takes tensors one by one; this is their order. */
-const ORDER = ["inputIds", "positions", "queries", "places", "keys", "lasts", "sources", "targets", "owners", "weights"] as const satisfies readonly (keyof PairTensors)[];
+const { list: pairTensorList, from: pairTensorsFrom } = inOrder<PairTensors>([...TREE_ORDER, "sources", "targets", "owners", "weights"]);
+export { pairTensorList, pairTensorsFrom };
 
 export function toPairTensors(packed: PackedPairs): PairTensors {
   const list = (values: Int32Array): Tensor1D => tf.tensor1d(values, "int32");
   return { ...toTreeTensors(packed), sources: list(packed.sources), targets: list(packed.targets), owners: list(packed.owners), weights: tf.tensor1d(packed.weights) };
-}
-
-export const pairTensorList = (tensors: PairTensors): Tensor[] => ORDER.map((name) => tensors[name]);
-
-export function pairTensorsFrom(list: readonly Tensor[]): PairTensors {
-  return Object.fromEntries(ORDER.map((name, i) => [name, list[i]])) as unknown as PairTensors;
 }
 
 /** Σ of values by owner. @param values [n] @param owners int32 [n] in 0 … count − 1 @returns [count] */

@@ -1,10 +1,10 @@
-import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
+import type { Scalar, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { LlamaForCausalLM } from "../model/llama";
 import type { PackedSequences } from "../tokens/packSequences";
 import { IGNORED } from "../tokens/sft";
 import { crossEntropyLogps, tokenScores } from "./logps";
-import { statesAt, toTreeTensors, type TreeTensors } from "./tree";
+import { inOrder, statesAt, toTreeTensors, TREE_ORDER, type TreeTensors } from "./tree";
 
 /**
  * The loss of supervised fine-tuning, −Σ log p(x_t | x_<t) / N over the tokens that are learnt, as transformers and TRL
@@ -32,17 +32,11 @@ export interface SequenceTensors extends TreeTensors {
   weights: Tensor1D;
 }
 
-/** A jitted function takes tensors one by one; this is their order. */
-const ORDER = ["inputIds", "positions", "queries", "places", "keys", "lasts", "sources", "targets", "weights"] as const satisfies readonly (keyof SequenceTensors)[];
+const { list: sequenceTensorList, from: sequenceTensorsFrom } = inOrder<SequenceTensors>([...TREE_ORDER, "sources", "targets", "weights"]);
+export { sequenceTensorList, sequenceTensorsFrom };
 
 export function toSequenceTensors(packed: PackedSequences): SequenceTensors {
   return { ...toTreeTensors(packed), sources: tf.tensor1d(packed.sources, "int32"), targets: tf.tensor1d(packed.targets, "int32"), weights: tf.tensor1d(packed.weights) };
-}
-
-export const sequenceTensorList = (tensors: SequenceTensors): Tensor[] => ORDER.map((name) => tensors[name]);
-
-export function sequenceTensorsFrom(list: readonly Tensor[]): SequenceTensors {
-  return Object.fromEntries(ORDER.map((name, i) => [name, list[i]])) as unknown as SequenceTensors;
 }
 
 /** Sums over the tokens that are learnt of a packed batch; the first is differentiable. Each a scalar. */

@@ -1,4 +1,4 @@
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { treeBias, type TreeRows } from "../model/attention";
 import type { LlamaModel } from "../model/llama";
@@ -10,6 +10,14 @@ export interface TreeTensors extends TreeRows {
   /** [1, length] */
   inputIds: Tensor2D;
   positions: Tensor2D;
+}
+
+/** The names of `TreeTensors`, in the order in which a jitted function takes them. */
+export const TREE_ORDER = ["inputIds", "positions", "queries", "places", "keys", "lasts"] as const satisfies readonly (keyof TreeTensors)[];
+
+/** A jitted function takes tensors one by one: a batch as a list in some order, and back. @param order all names of T */
+export function inOrder<T extends { [K in keyof T]: Tensor }>(order: readonly (keyof T)[]): { list(batch: T): Tensor[]; from(list: readonly Tensor[]): T } {
+  return { list: (batch) => order.map((name) => batch[name]), from: (list) => Object.fromEntries(order.map((name, i) => [name, list[i]])) as unknown as T };
 }
 
 export function toTreeTensors(packed: PackedTokens): TreeTensors {

@@ -1,6 +1,6 @@
 import { packTree, type PackedTokens, type PackingOptions } from "./packing";
 import type { ScoredRow } from "./rewardRows";
-import { tokenTree } from "./tree";
+import { sharedLength, tokenTree } from "./tree";
 
 /** Pairs packed to be scored, see PackedTokens: what the texts of a batch share is in it once. */
 export interface PackedScores extends PackedTokens {
@@ -18,9 +18,7 @@ function scoredPart(ids: readonly number[], padTokenId: number): readonly number
 
 /** Tokens of a pair, the beginning that its two texts share counted once. */
 export function scoredLength({ chosen_ids: chosen, rejected_ids: rejected }: ScoredRow): number {
-  let shared = 0;
-  while (shared < Math.min(chosen.length, rejected.length) && chosen[shared] === rejected[shared]) shared++;
-  return chosen.length + rejected.length - shared;
+  return chosen.length + rejected.length - sharedLength(chosen, rejected);
 }
 
 /** Packs pairs into one batch. @throws RangeError for an empty batch, or a text without tokens */

@@ -1,4 +1,5 @@
 import type { Message, Tokenizer } from "./tokenizer";
+import { sharedLength } from "./tree";
 
 /** Label of a token that is not learnt, as in PyTorch's cross-entropy. */
 export const IGNORED = -100;
@@ -101,12 +102,6 @@ function tokenizeChat({ prompt, completion }: Chat, tokenizer: Encoder): Complet
   const ids = tokenizer.encode(tokenizer.applyChatTemplate([...prompt, ...completion]));
   const beginning = prompt.length > 0 ? tokenizer.encode(tokenizer.applyChatTemplate([...prompt], { addGenerationPrompt: true })) : [];
   return { ids, promptLength: sharedLength(beginning, ids) };
-}
-
-function sharedLength(a: readonly number[], b: readonly number[]): number {
-  let length = 0;
-  while (length < a.length && a[length] === b[length]) length++;
-  return length;
 }
 
 /**

@@ -13,6 +13,13 @@ export interface TokenTree {
   paths: number[][];
 }
 
+/** How many tokens two sequences have in common from their beginning on. */
+export function sharedLength(a: readonly number[], b: readonly number[]): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+}
+
 /** Builds the tree of sequences of token ids, none of them empty. */
 export function tokenTree(sequences: readonly (readonly number[])[]): TokenTree {
   const tree: TokenTree = { ids: [], positions: [], lasts: [], paths: [] };
@@ -21,8 +28,7 @@ export function tokenTree(sequences: readonly (readonly number[])[]): TokenTree 
   const order = sequences.map((_, i) => i).sort((a, b) => compare(sequences[a]!, sequences[b]!) || a - b);
   for (const i of order) {
     const sequence = sequences[i]!;
-    let shared = 0;
-    while (shared < sequence.length && sequence[shared] === previous.sequence[shared]) shared++;
+    const shared = sharedLength(sequence, previous.sequence);
     const path = previous.path.slice(0, shared);
     for (let position = shared; position < sequence.length; position++) {
       path.push(tree.ids.length);
