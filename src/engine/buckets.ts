@@ -65,3 +65,8 @@ export function roundingFor(steps: number, shapes: (rounding: Required<PackingMu
   const candidates = ROUNDINGS.slice(steps < LONG_RUN ? COARSE : 0);
   return candidates.find((rounding) => shapes(rounding) <= room) ?? candidates.at(-1)!;
 }
+
+/** The largest divisor of n that is at most `most`. */
+export function largestDivisor(n: number, most: number): number {
+  for (let divisor = Math.min(n, most); ; divisor--) if (n % divisor === 0) return divisor;
+}

@@ -1,5 +1,6 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { binding, idOf, rawOp, tensorFrom, tf, type } from "./backend";
+import { largestDivisor } from "./buckets";
 import { ATTR, TF } from "./dtypes";
 import type { Attribute } from "./eager";
 import { fuse } from "./fuse";
@@ -146,8 +147,4 @@ function fromColumns({ codes, scales }: ColumnCodes, perInt: CodesPerInt): Tenso
   const values = tf.stack(decoders(perInt).map((decode) => decode(codes)), 0);
   const matrix = tf.reshape(tf.transpose(values, [0, 2, 1, 3]), [perInt * depth, blocks * columns]);
   return (scales ? tf.mul(matrix, scales) : matrix) as Tensor2D;
-}
-
-function largestDivisor(n: number, most: number): number {
-  for (let divisor = Math.min(n, most); ; divisor--) if (n % divisor === 0) return divisor;
 }

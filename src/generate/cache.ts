@@ -1,12 +1,13 @@
 import type { Scalar, Tensor1D, Tensor2D, Variable } from "@tensorflow/tfjs";
-import { tf, toResource } from "../engine/backend";
+import { tf } from "../engine/backend";
 import { BUCKETED } from "../engine/buckets";
 import { compilesByDefault, jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaForCausalLM } from "../model/llama";
 import { decodeStep, prefill } from "./decoder";
-import { copyRows, empty, moveRows, refill, type CacheShape, type LayerCache } from "./layerCache";
+import { copyRows, moveRows, type CacheShape, type LayerCache } from "./layerCache";
 import { ownProjections, type Projections } from "./projections";
+import { empty, newStorage, refill } from "./storage";
 
 type Step = JitFunction<[Tensor1D, Scalar, Tensor1D], Tensor2D>;
 
@@ -28,8 +29,7 @@ export class KeyValueCache {
   ) {
     const { numKeyValueHeads, headDim } = model.config;
     const size: [number, number] = [shape.batch * numKeyValueHeads * shape.capacity, headDim];
-    const variable = (): Variable => tf.tidy(() => toResource(tf.variable(tf.zeros(size), false)));
-    this.layers = model.layers.map(() => ({ keys: variable(), values: variable() }));
+    this.layers = model.layers.map(() => ({ keys: newStorage(size), values: newStorage(size) }));
     this.release();
     this.copies = jit((targets, sources) => copyRows(this.layers, shape, targets, sources, model.config), { name: "copy_rows" });
   }

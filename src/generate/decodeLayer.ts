@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
+import { largestDivisor } from "../engine/buckets";
 import { fuse } from "../engine/fuse";
 import type { LlamaConfig } from "../model/config";
 import { attend, gated, residual, rmsNorm, rotary, type RotaryTable } from "../model/ops";
@@ -20,10 +21,8 @@ export interface TokenPlace {
   place: Scalar;
   /** [rows, 1, 1, headDim] */
   table: RotaryTable;
-  /** 0 for the places before the token's own, MASKED for padding and all others, [rows, 1, 1, capacity] */
-  before: Tensor4D;
-  /** `before` with the token's own place. */
-  upTo: Tensor4D;
+  /** 0 for the places that the token sees in the cache, MASKED for all others, [rows, 1, 1, capacity]. In loops its own place is not among them. */
+  bias: Tensor4D;
 }
 
 /** A layer, the weight of the norm that comes after it, and its part of the cache. */
@@ -44,22 +43,26 @@ export function firstState(x: Tensor2D, norm: Tensor1D, { rmsNormEps }: LlamaCon
   return { x, normed: rmsNorm(x, norm, rmsNormEps) };
 }
 
+/** Whether so many rows go through layers whose products are loops. */
+export const goesInLoops = (rows: number, { mostRowsInLoops }: Projections): boolean => rows <= mostRowsInLoops;
+
 /**
  * All layers for one token of every row; writes its keys and values into the cache. For few rows several layers are one
  * part that XLA compiles, with products that are loops over the matrices: a call of a part costs more than single ops, and
  * is worth it only so.
  */
 export function tokenLayers(first: TokenState, layers: readonly TokenLayer[], place: TokenPlace, projections: Projections, config: LlamaConfig): TokenState {
-  if (first.x.shape[0] > projections.mostRowsInLoops) return layers.reduce((state, layer) => layerOfProducts(state, layer, place, config), first);
-  const size = [...Array(MOST_LAYERS_IN_PART + 1).keys()].reverse().find((n) => n > 0 && layers.length % n === 0)!;
+  if (!goesInLoops(first.x.shape[0], projections)) return layers.reduce((state, layer) => layerOfProducts(state, layer, place, config), first);
+  const size = largestDivisor(layers.length, MOST_LAYERS_IN_PART);
   let state = first;
   for (let from = 0; from < layers.length; from += size) state = layersInLoops(state, layers.slice(from, from + size), place, projections, config);
   return state;
 }
 
 /** Logits from the state after the last layer. @returns [rows, vocabulary] */
-export function headLogits({ normed }: TokenState, { head, mostRowsInLoops, kind }: Projections): Tensor2D {
-  if (normed.shape[0] > mostRowsInLoops) return joined(products(head, normed));
+export function headLogits({ normed }: TokenState, projections: Projections): Tensor2D {
+  const { head, kind } = projections;
+  if (!goesInLoops(normed.shape[0], projections)) return joined(products(head, normed));
   const [logits] = inLoops(`decode_head_${kind}`, [normed, ...tensorsOf(head)], (x, ...tensors) => [joined(products(withTensors(head, tensors), x as Tensor2D))]);
   return logits as Tensor2D;
 }
@@ -70,16 +73,16 @@ function layerInputs({ layer, nextNorm, cache }: TokenLayer, [rows, , , capacity
   return [layer.postAttentionNorm, nextNorm, ...places, ...[layer.qkv, layer.o, layer.gate, layer.up, layer.down].flatMap(tensorsOf)];
 }
 
-function layersInLoops(state: TokenState, layers: readonly TokenLayer[], { place, table, before }: TokenPlace, projections: Projections, config: LlamaConfig): TokenState {
-  const inputs = layers.map((layer) => layerInputs(layer, before.shape, config));
+function layersInLoops(state: TokenState, layers: readonly TokenLayer[], { place, table, bias }: TokenPlace, projections: Projections, config: LlamaConfig): TokenState {
+  const inputs = layers.map((layer) => layerInputs(layer, bias.shape, config));
   const name = `decode_layers_${projections.kind}_${config.numAttentionHeads}_${config.rmsNormEps}`;
-  const [x, normed, ...written] = inLoops(name, [state.x, state.normed, table.cos, table.sin, before, ...inputs.flat()], (x, normed, cos, sin, before, ...rest) => {
+  const [x, normed, ...written] = inLoops(name, [state.x, state.normed, table.cos, table.sin, bias, ...inputs.flat()], (x, normed, cos, sin, bias, ...rest) => {
     let inner = { x, normed } as TokenState;
     const written = layers.flatMap(({ layer }, index) => {
       const [postAttentionNorm, nextNorm, keys, values, ...tensors] = rest.splice(0, inputs[index]!.length) as [Tensor1D, Tensor1D, Tensor4D, Tensor4D, ...Tensor[]];
       const [qkv, o, gate, up, down] = [layer.qkv, layer.o, layer.gate, layer.up, layer.down].map((matrices) => withTensors(matrices, tensors)) as [Projected, Projected, Projected, Projected, Projected];
       const { q, key, value } = queryKeyValue(joined(products(qkv, inner.normed)), { cos: cos!, sin: sin! }, config);
-      const attended = addAndNorm(inner.x, products(o, attendWithOwn(q, key, value, keys, values, before as Tensor4D)), postAttentionNorm, config);
+      const attended = addAndNorm(inner.x, products(o, attendWithOwn(q, key, value, keys, values, bias as Tensor4D)), postAttentionNorm, config);
       const hidden = gated(joined(products(gate, attended.normed)), joined(products(up, attended.normed)));
       inner = addAndNorm(attended.x, products(down, hidden), nextNorm, config);
       return [key, value].map((own) => flatHeads(own));
@@ -87,18 +90,18 @@ function layersInLoops(state: TokenState, layers: readonly TokenLayer[], { place
     return [inner.x, inner.normed, ...written];
   });
   layers.forEach(({ cache }, index) => {
-    writePlace(cache.keys, before.shape, place, written[2 * index] as Tensor2D);
-    writePlace(cache.values, before.shape, place, written[2 * index + 1] as Tensor2D);
+    writePlace(cache.keys, bias.shape, place, written[2 * index] as Tensor2D);
+    writePlace(cache.values, bias.shape, place, written[2 * index + 1] as Tensor2D);
   });
   return { x: x as Tensor2D, normed: normed as Tensor2D };
 }
 
-function layerOfProducts(state: TokenState, { layer, nextNorm, cache }: TokenLayer, { place, table, upTo }: TokenPlace, config: LlamaConfig): TokenState {
+function layerOfProducts(state: TokenState, { layer, nextNorm, cache }: TokenLayer, { place, table, bias }: TokenPlace, config: LlamaConfig): TokenState {
   const { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
-  const [rows, , , capacity] = upTo.shape;
+  const [rows, , , capacity] = bias.shape;
   const { q, key, value } = queryKeyValue(joined(products(layer.qkv, state.normed)), table, config);
-  const written = (variable: Variable, own: Tensor4D): Tensor4D => tf.reshape(writePlace(variable, upTo.shape, place, flatHeads(own)), [rows, keyHeads, capacity, headDim]) as Tensor4D;
-  const mixed = attend(tf.reshape(q, [rows, heads, 1, headDim]) as Tensor4D, written(cache.keys, key), written(cache.values, value), upTo);
+  const written = (variable: Variable, own: Tensor4D): Tensor4D => tf.reshape(writePlace(variable, bias.shape, place, flatHeads(own)), [rows, keyHeads, capacity, headDim]) as Tensor4D;
+  const mixed = attend(tf.reshape(q, [rows, heads, 1, headDim]) as Tensor4D, written(cache.keys, key), written(cache.values, value), bias);
   const attended = addAndNorm(state.x, products(layer.o, tf.reshape(mixed, [rows, heads * headDim]) as Tensor2D), layer.postAttentionNorm, config);
   const hidden = gated(joined(products(layer.gate, attended.normed)), joined(products(layer.up, attended.normed)));
   return addAndNorm(attended.x, products(layer.down, hidden), nextNorm, config);
@@ -127,8 +130,8 @@ function queryKeyValue(qkv: Tensor2D, table: RotaryTable, { numAttentionHeads: h
 const flatHeads = (x: Tensor4D): Tensor2D => tf.reshape(x, [-1, x.shape[3]]) as Tensor2D;
 
 /** Attention over the places before the token and over itself, whose key and value need not be in the cache yet. @returns [rows, heads · headDim] */
-function attendWithOwn(q: Tensor4D, key: Tensor4D, value: Tensor4D, keys: Tensor4D, values: Tensor4D, before: Tensor4D): Tensor2D {
-  const scores = tf.add(tf.matMul(q, keys, false, true), before);
+function attendWithOwn(q: Tensor4D, key: Tensor4D, value: Tensor4D, keys: Tensor4D, values: Tensor4D, bias: Tensor4D): Tensor2D {
+  const scores = tf.add(tf.matMul(q, keys, false, true), bias);
   const own = tf.sum(tf.mul(q, key), 3, true);
   const most = tf.maximum(tf.max(scores, 3, true), own);
   const weights = tf.exp(tf.sub(scores, most));

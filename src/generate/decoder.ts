@@ -4,7 +4,7 @@ import { MASKED, attentionBias, rotaryTable } from "../model/attention";
 import type { LlamaConfig } from "../model/config";
 import type { LlamaForCausalLM } from "../model/llama";
 import { attend, embedding, residual, rmsNorm, rotary, gated, type RotaryTable } from "../model/ops";
-import { firstState, headLogits, tokenLayers } from "./decodeLayer";
+import { firstState, goesInLoops, headLogits, tokenLayers } from "./decodeLayer";
 import { fill, type CacheShape, type LayerCache } from "./layerCache";
 import { joined, products, type LayerProjections, type Projections } from "./projections";
 
@@ -58,8 +58,9 @@ export function decodeStep(model: LlamaForCausalLM, projections: Projections, ca
   const pads = tf.reshape(padding, [batch, 1]);
   const places = tf.reshape(tf.range(0, capacity, 1, "int32"), [1, capacity]);
   const real = tf.greaterEqual(places, pads);
-  const biasOf = (seen: Tensor): Tensor4D => tf.reshape(tf.mul(tf.sub(1, tf.cast(tf.logicalAnd(real, seen), "float32")), MASKED), [batch, 1, 1, capacity]) as Tensor4D;
-  const at = { place, table: rotaryTable(tf.sub(place, pads) as Tensor2D, config), before: biasOf(tf.less(places, place)), upTo: biasOf(tf.lessEqual(places, place)) };
+  const seen = goesInLoops(batch, projections) ? tf.less(places, place) : tf.lessEqual(places, place);
+  const bias = tf.reshape(tf.mul(tf.sub(1, tf.cast(tf.logicalAnd(real, seen), "float32")), MASKED), [batch, 1, 1, capacity]) as Tensor4D;
+  const at = { place, table: rotaryTable(tf.sub(place, pads) as Tensor2D, config), bias };
   const layers = projections.layers.map((layer, index) => ({ layer, nextNorm: projections.layers[index + 1]?.inputNorm ?? model.finalNorm, cache: cache[index]! }));
   const first = firstState(embedding(model.embedTokens, ids) as Tensor2D, layers[0]!.layer.inputNorm, config);
   return headLogits(tokenLayers(first, layers, at, projections, config), projections);

@@ -46,7 +46,7 @@ export async function generate(model: LlamaForCausalLM, prompts: readonly (reado
   const signal = options.signal ?? stopSignal();
   const session = GenerationSession.of(model);
   return session.exclusive(async () => {
-    session.allow(settings.decodeWeights, prompts.length * settings.numReturnSequences);
+    session.allow(settings.decodeWeights);
     if (settings.precision === "auto") await session.measure();
     const run: GenerationRun = settings.beams ? new BeamRun(session, prompts, settings, settings.beams, options) : new SequenceRun(session, prompts, settings, options);
     try {

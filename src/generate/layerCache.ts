@@ -1,7 +1,8 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor4D, Variable } from "@tensorflow/tfjs";
-import { rawOp, tf, type, updateVariables } from "../engine/backend";
+import { rawOp, tf, type } from "../engine/backend";
 import { compilesByDefault } from "../engine/jit";
 import type { LlamaConfig } from "../model/config";
+import { empty, store } from "./storage";
 
 /** Keys and values of one layer for every place, [batch · keyHeads · capacity, headDim]: a head's places stand together. */
 export interface LayerCache {
@@ -17,10 +18,6 @@ export interface CacheShape {
 
 const float = { T: type("float32") };
 
-function assign(variable: Variable, value: Tensor): void {
-  updateVariables("AssignVariableOp", { dtype: type("float32") }, [variable], [value]);
-}
-
 /** A cache variable's content, or a view of it, with some of its rows replaced. Assigning the result to the variable makes it so. */
 function overwritten(content: Tensor, rows: Tensor1D, values: Tensor): Tensor {
   // XLA does it in place by itself, and does not know the other op, which writes into the variable's own buffer: nothing is copied.
@@ -35,7 +32,7 @@ function overwritten(content: Tensor, rows: Tensor1D, values: Tensor): Tensor {
 export function writePlace(variable: Variable, [, , , capacity]: readonly number[], place: Scalar, value: Tensor2D): Tensor2D {
   const rows = tf.add(tf.range(0, value.shape[0] * capacity!, capacity!, "int32"), place) as Tensor1D;
   const updated = overwritten(variable as unknown as Tensor, rows, value) as Tensor2D;
-  assign(variable, updated);
+  store(variable, updated);
   return updated;
 }
 
@@ -45,7 +42,7 @@ export function copyRows(cache: readonly LayerCache[], { batch, capacity }: Cach
     const rows = tf.reshape(variable, [batch, numKeyValueHeads * capacity * headDim]);
     // All rows that are taken over have been read before.
     const updated = overwritten(rows, targets, tf.gather(rows, sources));
-    assign(variable, tf.reshape(updated, [-1, headDim]));
+    store(variable, tf.reshape(updated, [-1, headDim]));
   }
 }
 
@@ -67,15 +64,5 @@ export function moveRows(from: readonly LayerCache[], fromShape: CacheShape, to:
 export function fill(variable: Variable, value: Tensor4D, capacity: number): void {
   const [, , length, headDim] = value.shape;
   const whole = length === capacity ? value : tf.pad(value, [[0, 0], [0, 0], [0, capacity - length], [0, 0]]);
-  assign(variable, tf.reshape(whole, [-1, headDim]));
-}
-
-/** Frees a cache variable's memory. Its handle, which compiled functions hold, stays good for the next content. */
-export function empty(variable: Variable): void {
-  assign(variable, tf.zeros([0]));
-}
-
-/** Gives an emptied cache variable its size back: what XLA compiles writes variables, and does not change their shapes. */
-export function refill(variable: Variable): void {
-  assign(variable, tf.zeros(variable.shape));
+  store(variable, tf.reshape(whole, [-1, headDim]));
 }

@@ -11,7 +11,7 @@ import { TokenChooser } from "./chooser";
 import type { CacheShape } from "./layerCache";
 import { fasterPrecision, measurePrecision, type PrecisionRow } from "./precision";
 import { ownProjections, type Projections } from "./projections";
-import { NarrowWeights, narrowKind, type DecodeWeights, type NarrowKind } from "./weights";
+import { NarrowWeights, checkNarrow, narrowKind, type DecodeWeights, type NarrowKind } from "./weights";
 
 /** Sizes of cache whose compiled functions are kept; the one used longest ago goes first. */
 const MOST_CACHES = 16;
@@ -68,23 +68,21 @@ export class GenerationSession {
   /** The model's weights, held as `kind` says, for so many rows at once. Copies are made as of now, once until `release`. */
   projections(kind: DecodeWeights, rows: number): Projections {
     if (kind === "float32") return this.own;
-    const narrow = this.narrowFor(kind, rows);
+    const held = narrowKind(kind, rows);
+    let narrow = this.narrow.get(held);
+    if (!narrow) {
+      this.allow(kind);
+      this.narrow.set(held, (narrow = new NarrowWeights(this.model, held)));
+    }
     narrow.fill();
     return narrow;
   }
 
   /** @throws RangeError where the model's weights cannot be held as `kind` says, BackendError where no backend but TensorFlow could */
-  allow(kind: DecodeWeights, rows: number): void {
+  allow(kind: DecodeWeights): void {
     if (kind === "float32") return;
     requireTensorflow(`decodeWeights ${JSON.stringify(kind)}`, 'decodeWeights: "float32"');
-    this.narrowFor(kind, rows);
-  }
-
-  private narrowFor(kind: Exclude<DecodeWeights, "float32">, rows: number): NarrowWeights {
-    const held = narrowKind(kind, rows);
-    let narrow = this.narrow.get(held);
-    if (!narrow) this.narrow.set(held, (narrow = new NarrowWeights(this.model, held)));
-    return narrow;
+    checkNarrow(this.model, kind);
   }
 
   /** Gets the table by which `auto` is decided. */

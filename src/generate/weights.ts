@@ -1,9 +1,10 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
-import { binding, tf, toResource, type, updateVariables } from "../engine/backend";
+import { binding, tf } from "../engine/backend";
 import { jit, type JitFunction } from "../engine/jit";
 import { BFLOAT16_PER_INT, INT8_PER_INT, bfloat16Product, columnProduct, columnShape, decodedProduct, toBfloat16, toColumns, type CodesPerInt } from "../engine/narrow";
 import type { LlamaForCausalLM } from "../model/llama";
 import { withAdapter, type LayerProjections, type Projected, type Projection, type Projections } from "./projections";
+import { empty, newStorage, store } from "./storage";
 
 /**
  * How weights are held while single tokens are computed, which is a matter of how many bytes are read: `float32`, as they
@@ -22,6 +23,16 @@ export function narrowKind(kind: Exclude<DecodeWeights, "float32">, rows: number
   return rows === 1 ? "bfloat16_columns" : "bfloat16";
 }
 
+/** @throws RangeError where a model's weights cannot be held as `kind` says: for depths that do not fill whole numbers of 32 bits, and on a GPU */
+export function checkNarrow(model: LlamaForCausalLM, kind: Exclude<DecodeWeights, "float32">): void {
+  // TensorFlow keeps variables of int32, which the codes are, in the host's memory, where what XLA compiles for a GPU does not reach them.
+  if (binding.context.gpu) throw new RangeError(`generate: decodeWeights is "${kind}", which only a CPU computes with so far. Take "float32" on a GPU.`);
+  const unit = kind === "int8" ? INT8_PER_INT : BFLOAT16_PER_INT;
+  for (const { shape: [width, depth] } of [...model.layers.flatMap(({ q, o, gate, down }) => [q, o, gate, down]), model.head]) {
+    if (depth % unit !== 0) throw new RangeError(`generate: decodeWeights is "${kind}", but a matrix of this model is ${width} × ${depth}, which does not fill whole numbers of 32 bits. Take "float32".`);
+  }
+}
+
 /** Up to so many rows, codes in columns are decoded within one pass over them; beyond, they are decoded once for all rows. */
 const MOST_ROWS_IN_LOOPS = 4;
 /** Into how many pieces a matrix is cut, whose products run side by side: oneDNN computes one of few rows in one thread. */
@@ -37,18 +48,12 @@ export class NarrowWeights implements Projections {
   private readonly fillAll: JitFunction<[], void>;
   private filled = false;
 
-  /** @throws RangeError for depths that do not fill whole numbers of 32 bits, and on a GPU */
+  /** @param model one that `checkNarrow` lets pass */
   constructor(
     model: LlamaForCausalLM,
     readonly kind: NarrowKind,
   ) {
-    // TensorFlow keeps variables of int32, which the codes are, in the host's memory, where what XLA compiles for a GPU does not reach them.
-    if (binding.context.gpu) throw new RangeError(`generate: decodeWeights is "${kind}", which only a CPU computes with so far. Take "float32" on a GPU.`);
     const columns = kind !== "bfloat16";
-    const unit = kind === "int8" ? INT8_PER_INT : BFLOAT16_PER_INT;
-    // Before the first variable is made.
-    for (const { q, o, gate, down } of model.layers) for (const matrix of [q, o, gate, down]) checkWhole(kind, unit, matrix);
-    checkWhole(kind, unit, model.head);
     this.mostRowsInLoops = columns ? MOST_ROWS_IN_LOOPS : 0;
     const hold = (pieces: number, ...sources: Tensor2D[]): Projected => (columns ? [this.inColumns(sources)] : this.inRows(sources, pieces));
     this.layers = model.layers.map(({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down, adapters = {} }) => ({
@@ -71,7 +76,7 @@ export class NarrowWeights implements Projections {
     if (!this.filled) return;
     this.filled = false;
     tf.tidy(() => {
-      for (const variable of this.variables) assign(variable, tf.zeros([0], variable.dtype as "float32" | "int32"));
+      for (const variable of this.variables) empty(variable);
     });
   }
 
@@ -87,8 +92,8 @@ export class NarrowWeights implements Projections {
   private inRows(sources: readonly Tensor2D[], pieces: number): Projected {
     const { width, depth } = sizeOf(sources);
     const counts = width % pieces === 0 ? Array.from({ length: pieces }, () => width / pieces) : [width];
-    const variables = counts.map((count) => variable([count, depth / BFLOAT16_PER_INT], "int32"));
-    const fill = (): void => tf.split(whole(sources), counts, 0).forEach((piece, i) => assign(variables[i]!, toBfloat16(piece as Tensor2D)));
+    const variables = counts.map((count) => newStorage([count, depth / BFLOAT16_PER_INT], "int32"));
+    const fill = (): void => tf.split(whole(sources), counts, 0).forEach((piece, i) => store(variables[i]!, toBfloat16(piece as Tensor2D)));
     this.matrices.push({ fill, variables });
     return variables.map((variable, i) => ({ width: counts[i]!, tensors: [variable], product: (x, [codes]) => bfloat16Product(x, codes as Tensor2D) }));
   }
@@ -96,10 +101,10 @@ export class NarrowWeights implements Projections {
   private inColumns(sources: readonly Tensor2D[]): Projection {
     const { width, depth } = sizeOf(sources);
     const perInt: CodesPerInt = this.kind === "int8" ? INT8_PER_INT : BFLOAT16_PER_INT;
-    const variables = [variable(columnShape(width, depth, perInt), "int32"), ...(perInt === INT8_PER_INT ? [variable([width], "float32")] : [])];
+    const variables = [newStorage(columnShape(width, depth, perInt), "int32"), ...(perInt === INT8_PER_INT ? [newStorage([width], "float32")] : [])];
     const fill = (): void => {
       const { codes, scales } = toColumns(whole(sources), perInt);
-      [codes, scales].forEach((value, i) => value && assign(variables[i]!, value));
+      [codes, scales].forEach((value, i) => value && store(variables[i]!, value));
     };
     this.matrices.push({ fill, variables });
     const product = (x: Tensor2D, [codes, scales]: readonly Tensor[]): Tensor2D => {
@@ -113,13 +118,3 @@ export class NarrowWeights implements Projections {
 const sizeOf = (sources: readonly Tensor2D[]): { width: number; depth: number } => ({ width: sources.reduce((sum, { shape }) => sum + shape[0], 0), depth: sources[0]!.shape[1] });
 
 const whole = (sources: readonly Tensor2D[]): Tensor2D => (sources.length === 1 ? sources[0]! : (tf.concat([...sources], 0) as Tensor2D));
-
-const variable = (shape: number[], dtype: "int32" | "float32"): Variable => tf.tidy(() => toResource(tf.variable(tf.zeros(shape, dtype), false)));
-
-function checkWhole(kind: NarrowKind, unit: number, { shape: [width, depth] }: Tensor2D): void {
-  if (depth % unit !== 0) throw new RangeError(`generate: decodeWeights is "${kind}", but a matrix of this model is ${width} × ${depth}, which does not fill whole numbers of 32 bits. Take "float32".`);
-}
-
-function assign(variable: Variable, value: Tensor): void {
-  updateVariables("AssignVariableOp", { dtype: type(variable.dtype) }, [variable], [value]);
-}
