@@ -12,10 +12,11 @@ import { tokenizeRows, type TokenizedRow } from "../tokens/preference";
 import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import type { TrainerCallback } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
+import { MethodTrainer } from "./methodTrainer";
 import type { ParameterGroup } from "./optimizer";
 import { Reference } from "./reference";
 import { roundingOfRun } from "./shapeCount";
@@ -56,17 +57,18 @@ const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "re
  * Whatever beginning the answers of a batch share, a pair's prompt first of all, is computed once, the head runs over
  * answer tokens only, and reference log-probabilities are computed batch by batch on first use and kept on disk.
  */
-export class DPOTrainer {
+export class DPOTrainer extends MethodTrainer {
   readonly args: DPOConfig;
   readonly trainRows: readonly TokenizedRow[];
   readonly evalRows: readonly TokenizedRow[];
-  private readonly loop: TrainingLoop;
+  protected readonly loop: TrainingLoop;
   private readonly packing: Required<PackingOptions>;
   private readonly reference: Reference;
-  private readonly evaluation: JitFunction<Tensor[], Tensor>;
+  protected readonly evaluation: JitFunction<Tensor[], Tensor>;
 
   /** @throws with the row's number for a row that cannot be trained on, with the argument's name for a bad setting */
   constructor(private readonly options: DPOTrainerOptions) {
+    super();
     this.args = trainingArguments(options.args ?? {}, DPO_DEFAULTS);
     const { maxPromptLength, maxCompletionLength } = this.args;
     const tokenize = (rows: readonly PreferenceRow[]): TokenizedRow[] => tokenizeRows(rows, options.tokenizer, { maxPromptLength, maxCompletionLength });
@@ -93,11 +95,6 @@ export class DPOTrainer {
     const padTokenId = options.tokenizer.padTokenId ?? 0;
     this.packing = { padTokenId, ...roundingOfRun(this.loop, options.model, this.args.optim, (rows, rounding) => packPairs(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding })) };
     this.reference = new Reference(options.model, options.refModel, () => this.firstBatches(), this.args.precision, this.packing);
-  }
-
-  /** What the run has logged so far, under TRL's names. */
-  get state(): TrainerState {
-    return this.loop.state;
   }
 
   private checkLengths(): void {
@@ -178,34 +175,17 @@ export class DPOTrainer {
     return this.loop.run();
   }
 
-  /** Ends training after the current step. */
-  stop(): void {
-    this.loop.stop();
-  }
-
-  /** Means over the evaluation rows, logged under `eval_…`. @throws when the trainer has no evalDataset */
-  async evaluate(): Promise<LogRow | null> {
-    if (this.evalRows.length === 0) throw new Error("evaluate: the trainer was made without evalDataset.");
-    return this.loop.evaluate();
-  }
-
+  /** Means over the evaluation rows. */
   private async measure(signal: AbortSignal): Promise<Record<string, number> | null> {
     const sums = new Float64Array(METRICS.length + 1);
-    for (const batch of this.evalBatches()) {
-      if (signal.aborted) return null;
-      const { tensors } = await this.prepare(batch);
-      const result = this.evaluation(...tensors);
-      const values = await result.data();
-      tf.dispose([result, ...tensors]);
-      values.forEach((value, i) => (sums[i]! += value * batch.length));
-    }
+    const isWhole = await this.evaluateBatches(this.evalBatches(), async (batch) => (await this.prepare(batch)).tensors, (values, batch) => values.forEach((value, i) => (sums[i]! += value * batch.length)), signal);
+    if (!isWhole) return null;
     return Object.fromEntries(["loss", ...METRICS].map((name, i) => [name, sums[i]! / this.evalRows.length]));
   }
 
   /** Frees the optimiser's state, the compiled functions and the reference copy. The model stays. */
-  dispose(): void {
-    this.loop.dispose();
-    this.evaluation.dispose();
+  override dispose(): void {
+    super.dispose();
     this.reference.dispose();
   }
 }

@@ -12,10 +12,11 @@ import { packScores, scoredLength } from "../tokens/scoredPairs";
 import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import type { TrainerCallback } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
+import { MethodTrainer } from "./methodTrainer";
 import type { ParameterGroup } from "./optimizer";
 import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainOutput } from "./trainer";
@@ -59,17 +60,18 @@ const METRICS = ["accuracy", "margin", "mean_reward", "min_reward", "max_reward"
  * Whatever beginning the texts of a batch share, a pair's prompt first of all, is computed once, and rewards are float32 in
  * every precision.
  */
-export class RewardTrainer {
+export class RewardTrainer extends MethodTrainer {
   readonly args: RewardConfig;
   /** The rows that are trained on: those within `maxLength`. */
   readonly trainRows: readonly ScoredRow[];
   readonly evalRows: readonly ScoredRow[];
-  private readonly loop: TrainingLoop;
+  protected readonly loop: TrainingLoop;
   private readonly packing: Required<PackingOptions>;
-  private readonly evaluation: JitFunction<Tensor[], Tensor>;
+  protected readonly evaluation: JitFunction<Tensor[], Tensor>;
 
   /** @throws with the row's number for a row that cannot be trained on, with the argument's name for a bad setting */
   constructor(private readonly options: RewardTrainerOptions) {
+    super();
     const { model, tokenizer } = options;
     this.args = trainingArguments(options.args ?? {}, REWARD_DEFAULTS);
     checkSettings(this.args);
@@ -116,11 +118,6 @@ export class RewardTrainer {
     return kept;
   }
 
-  /** What the run has logged so far, under TRL's names. */
-  get state(): TrainerState {
-    return this.loop.state;
-  }
-
   /** Loss and metrics of one packed batch inside a trace. The tensors are the margins, where there are any, then the batch's. */
   private lossFunction(): (tensors: Tensor[]) => { loss: Scalar; metrics: Scalar[] } {
     const { centerRewardsCoefficient } = this.args;
@@ -152,8 +149,12 @@ export class RewardTrainer {
     return {
       // As TRL counts them: those of both texts of a pair, whatever they share.
       tokens: rows.reduce((sum, { chosen_ids, rejected_ids }) => sum + chosen_ids.length + rejected_ids.length, 0),
-      tensors: [...margins, ...scoreTensorList(toScoreTensors(packScores(rows, this.packing)))],
+      tensors: [...margins, ...this.packed(rows)],
     };
+  }
+
+  private packed(rows: readonly ScoredRow[]): Tensor[] {
+    return scoreTensorList(toScoreTensors(packScores(rows, this.packing)));
   }
 
   /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. */
@@ -164,48 +165,25 @@ export class RewardTrainer {
     return this.loop.run();
   }
 
-  /** Ends training after the current step. */
-  stop(): void {
-    this.loop.stop();
-  }
-
-  /**
-   * Loss, accuracy, margin and rewards over all evaluation rows, logged under `eval_…`; least and greatest reward are those of all rows,
-   * where TRL averages those of its batches. @throws when the trainer has no evalDataset
-   */
-  async evaluate(): Promise<LogRow | null> {
-    this.requireEvalRows("evaluate");
-    return this.loop.evaluate();
-  }
-
   /** Rewards of the evaluation rows as the model stands now; `reliability` tells from their differences how well it is calibrated. @throws when the trainer has no evalDataset */
   async predict(): Promise<HeldOutRewards> {
     this.requireEvalRows("predict");
     return (await this.heldOutRewards())!;
   }
 
-  private requireEvalRows(method: string): void {
-    if (this.evalRows.length === 0) throw new Error(`${method}: the trainer was made without evalDataset.`);
-  }
-
   /** Batches of like length, one after the other; null when stopped before the end. */
   private async heldOutRewards(signal?: AbortSignal): Promise<HeldOutRewards | null> {
     const rewards = { chosen: new Float32Array(this.evalRows.length), rejected: new Float32Array(this.evalRows.length) };
     const order = this.evalRows.map((_, i) => i).sort((a, b) => scoredLength(this.evalRows[a]!) - scoredLength(this.evalRows[b]!) || a - b);
-    for (const batch of chunks(order, this.args.perDeviceEvalBatchSize)) {
-      if (signal?.aborted) return null;
-      const tensors = scoreTensorList(toScoreTensors(packScores(batch.map((row) => this.evalRows[row]!), this.packing)));
-      const result = this.evaluation(...tensors);
-      const values = await result.data();
-      tf.dispose([result, ...tensors]);
-      batch.forEach((row, i) => {
-        rewards.chosen[row] = values[i]!;
-        rewards.rejected[row] = values[batch.length + i]!;
-      });
-    }
-    return rewards;
+    const tensorsOf = (batch: number[]): Tensor[] => this.packed(batch.map((row) => this.evalRows[row]!));
+    const isWhole = await this.evaluateBatches(chunks(order, this.args.perDeviceEvalBatchSize), tensorsOf, (values, batch) => batch.forEach((row, i) => {
+      rewards.chosen[row] = values[i]!;
+      rewards.rejected[row] = values[batch.length + i]!;
+    }), signal);
+    return isWhole ? rewards : null;
   }
 
+  /** Over all evaluation rows: least and greatest reward too, where TRL averages those of its batches. */
   private async measure(signal: AbortSignal): Promise<Record<string, number> | null> {
     const held = await this.heldOutRewards(signal);
     if (!held) return null;
@@ -217,12 +195,6 @@ export class RewardTrainer {
       return tf.stack([rewardLoss(rewards, { centerRewardsCoefficient }), ...METRICS.map((name) => measured[name])]).dataSync();
     });
     return Object.fromEntries(["loss", ...METRICS].map((name, i) => [name, values[i]!]));
-  }
-
-  /** Frees the optimiser's state and the compiled functions. The model stays. */
-  dispose(): void {
-    this.loop.dispose();
-    this.evaluation.dispose();
   }
 }
 

@@ -12,9 +12,10 @@ import { learnsAnything, tokenizeSFTRows, type LabelledRow, type SFTRow, type SF
 import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import type { TrainerCallback } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryPlan } from "./memoryPlan";
+import { MethodTrainer } from "./methodTrainer";
 import type { ParameterGroup } from "./optimizer";
 import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainingMethod, type TrainOutput } from "./trainer";
@@ -50,7 +51,7 @@ const METRICS = ["entropy", "mean_token_accuracy"] as const;
  * Whatever beginning the rows of a batch share, the system message of a chat for one, is computed once, and the head runs
  * over predicting positions only. Under an adapter no gradient of the model's own weights is computed.
  */
-export class SFTTrainer {
+export class SFTTrainer extends MethodTrainer {
   readonly args: SFTConfig;
   readonly trainRows: readonly LabelledRow[];
   readonly evalRows: readonly LabelledRow[];
@@ -58,15 +59,16 @@ export class SFTTrainer {
   readonly droppedRows: readonly number[];
   /** The model's adapter, which alone is trained; null where it has none. */
   readonly lora: Lora | null;
-  private readonly loop: TrainingLoop;
+  protected readonly loop: TrainingLoop;
   private readonly packing: Required<PackingOptions>;
-  private readonly evaluation: JitFunction<Tensor[], Tensor>;
+  protected readonly evaluation: JitFunction<Tensor[], Tensor>;
   /** Rows that stand together: one each, or with `packing` as many as fit. */
   private readonly bins: readonly (readonly number[])[];
   private prepared = 0;
 
   /** @throws with the row's number for a row that cannot be trained on, with the argument's name for a bad setting */
   constructor(private readonly options: SFTTrainerOptions) {
+    super();
     this.args = trainingArguments(options.args ?? {}, SFT_DEFAULTS);
     const { model, tokenizer } = options;
     this.checkSettings();
@@ -150,11 +152,6 @@ export class SFTTrainer {
     return this.rowsOf(bins.flatMap((bin) => this.bins[bin]!));
   }
 
-  /** What the run has logged so far, under TRL's names. */
-  get state(): TrainerState {
-    return this.loop.state;
-  }
-
   /** What the largest step of the run is predicted to take, and what there is; a table of it: `memoryTable(trainer.memoryPlan)`. */
   get memoryPlan(): MemoryPlan {
     return this.loop.memoryPlan!;
@@ -189,36 +186,14 @@ export class SFTTrainer {
     return this.loop.run();
   }
 
-  /** Ends training after the current step. */
-  stop(): void {
-    this.loop.stop();
-  }
-
-  /** Means over the tokens that are learnt of the evaluation rows, logged under `eval_…`. @throws when the trainer has no evalDataset */
-  async evaluate(): Promise<LogRow | null> {
-    if (this.evalRows.length === 0) throw new Error("evaluate: the trainer was made without evalDataset.");
-    return this.loop.evaluate();
-  }
-
+  /** Means over the tokens that are learnt of the evaluation rows. */
   private async measure(signal: AbortSignal): Promise<Record<string, number> | null> {
     const sums = [0, 0, 0, 0];
     const ordered = [...this.evalRows].sort((a, b) => a.input_ids.length - b.input_ids.length);
-    for (const rows of chunks(ordered, this.args.perDeviceEvalBatchSize)) {
-      if (signal.aborted) return null;
-      const tensors = this.packed(rows);
-      const result = this.evaluation(...tensors);
-      const values = await result.data();
-      tf.dispose([result, ...tensors]);
-      values.forEach((value, i) => (sums[i]! += value));
-    }
+    const isWhole = await this.evaluateBatches(chunks(ordered, this.args.perDeviceEvalBatchSize), (rows) => this.packed(rows), (values) => values.forEach((value, i) => (sums[i]! += value)), signal);
+    if (!isWhole) return null;
     const tokens = sums.pop()!;
     return Object.fromEntries(["loss", ...METRICS].map((name, i) => [name, sums[i]! / tokens]));
-  }
-
-  /** Frees the optimiser's state and the compiled functions. The model and its adapter stay. */
-  dispose(): void {
-    this.loop.dispose();
-    this.evaluation.dispose();
   }
 }
 
