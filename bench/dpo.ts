@@ -1,18 +1,11 @@
-import { availableParallelism } from "node:os";
-import { PACKAGED_MODEL } from "../src/hub/cache";
-import { openModel } from "../src/hub/source";
+import type { PreferenceRow } from "../src/data/preference";
 import { packedLength } from "../src/tokens/packing";
 import { tokenizeRows, type TokenizedRow } from "../src/tokens/preference";
-import { Tokenizer } from "../src/tokens/tokenizer";
-import { BUSY_ABOVE, othersNow } from "./busy";
-import { peerCheckpoint } from "./checkpoint";
+import { BUSY_ABOVE } from "./busy";
 import type { DpoJob } from "./job";
 import type { Bench } from "./main";
-import { parsePairOptions, type PairOptions } from "./options";
-import { report, type Cell } from "./report";
-import { readRows, wholeBatches } from "./rows";
-import { busyMessage, peerPython } from "./running";
-import { inTurn, measureTrainers, PEER_WARM_UP, stepsOfEachCell, TIMED_STEPS } from "./trainers";
+import { parsePairOptions } from "./options";
+import { PEER_WARM_UP, runTrainerBench, TIMED_STEPS, type TrainerBench } from "./trainers";
 
 const usage = `npm run bench -- dpo [options]
 DPO training steps of the packaged model: padding or packing, forward, backward, clipping, AdamW. Every side is a process of
@@ -33,29 +26,16 @@ export const dpo: Bench = {
   summary: "preference training: pairs per second and peak memory beside TRL's DPOTrainer or a plain PyTorch loop",
   parts: () => [{ args: ["--batch", "8", "--precision", "float32"], minutes: 8 }, { args: ["--batch", "8", "--precision", "bfloat16"], minutes: 10 }],
   usage,
-  run: async (args) => runDpo(parsePairOptions("dpo", args)),
+  run: async (args) => runTrainerBench(measured, parsePairOptions("dpo", args)),
 };
 
-async function runDpo(options: PairOptions): Promise<void> {
-  const rows = await readRows(options.rows);
-  const timed = stepsOfEachCell(options);
-  const plans = options.batches.map((batch) => ({ batch, texts: wholeBatches(rows, batch, timed) }));
-  const before = await othersNow();
-  if (before > BUSY_ABOVE) throw busyMessage(before);
-  const files = await openModel(PACKAGED_MODEL);
-  const tokenizer = new Tokenizer(files.tokenizer);
-  const peer = options.peer === "none" ? null : { python: await peerPython(), model: await peerCheckpoint(files) };
-  const cells: Cell[] = [];
-  for (const { batch, texts } of plans) {
-    const tokenized = texts.map((part) => tokenizeRows(part, tokenizer, { maxPromptLength: null }));
-    const batches = tokenized.map((rows) => rows.map((row) => ({ prompt: row.prompt_input_ids, chosen: row.chosen_input_ids, rejected: row.rejected_input_ids })));
-    for (const precision of options.precisions) {
-      const job = (setting: string): DpoJob => ({ setting, threads: availableParallelism(), learningRate: 1e-6, beta: 0.1, texts, model: peer?.model ?? "", batches });
-      const runs = await measureTrainers({ bench: "dpo", peer: options.peer, python: peer?.python ?? null, precision, batch, batches: texts.length, timed, job });
-      cells.push({ batch, precision, timed, tokens: inTurn(tokenized.map(tokensOf)), runs });
-    }
-  }
-  report({ bench: "dpo", peer: options.peer, rows: rows.length, cells });
-}
-
-const tokensOf = (rows: readonly TokenizedRow[]): number => rows.reduce((sum, row) => sum + packedLength(row), 0);
+const measured: TrainerBench<PreferenceRow, TokenizedRow[], DpoJob> = {
+  bench: "dpo",
+  asRow: (row) => row,
+  tokenize: (rows, tokenizer) => tokenizeRows(rows, tokenizer, { maxPromptLength: null }),
+  tokens: (rows) => rows.reduce((sum, row) => sum + packedLength(row), 0),
+  job: (texts, batches) => ({
+    beta: 0.1, texts,
+    batches: batches.map((rows) => rows.map((row) => ({ prompt: row.prompt_input_ids, chosen: row.chosen_input_ids, rejected: row.rejected_input_ids }))),
+  }),
+};

@@ -1,18 +1,9 @@
-import { availableParallelism } from "node:os";
-import { PACKAGED_MODEL } from "../src/hub/cache";
-import { openModel } from "../src/hub/source";
 import { tokenizeSFTRows, type SFTRow } from "../src/tokens/sft";
-import { Tokenizer } from "../src/tokens/tokenizer";
-import type { PreferenceRow } from "../src/data/preference";
-import { BUSY_ABOVE, othersNow } from "./busy";
-import { peerCheckpoint } from "./checkpoint";
+import { BUSY_ABOVE } from "./busy";
 import type { SftLoraJob } from "./job";
 import type { Bench } from "./main";
-import { parsePairOptions, type PairOptions } from "./options";
-import { report, type Cell } from "./report";
-import { readRows, wholeBatches } from "./rows";
-import { busyMessage, peerPython } from "./running";
-import { inTurn, measureTrainers, PEER_WARM_UP, stepsOfEachCell, TIMED_STEPS } from "./trainers";
+import { parsePairOptions } from "./options";
+import { PEER_WARM_UP, runTrainerBench, TIMED_STEPS, type TrainerBench } from "./trainers";
 
 const BATCHES = [8];
 
@@ -38,31 +29,15 @@ The last line is JSON: ratio is our rows per second by the peer's best, memory_r
 export const sftLora: Bench = {
   summary: "fine-tuning a LoRA adapter: rows per second and peak memory beside TRL's SFTTrainer with PEFT",
   usage,
-  run: async (args) => runSftLora(parsePairOptions("sft-lora", args, BATCHES, ["trl", "none"])),
+  run: async (args) => runTrainerBench(measured, parsePairOptions("sft-lora", args, BATCHES, ["trl", "none"])),
 };
 
-async function runSftLora(options: PairOptions): Promise<void> {
-  const rows = await readRows(options.rows);
-  const timed = stepsOfEachCell(options);
-  const plans = options.batches.map((batch) => ({ batch, texts: wholeBatches(rows.map(asChat), batch, timed) }));
-  const before = await othersNow();
-  if (before > BUSY_ABOVE) throw busyMessage(before);
-  const files = await openModel(PACKAGED_MODEL);
-  const tokenizer = new Tokenizer(files.tokenizer);
-  const peer = options.peer === "none" ? null : { python: await peerPython(), model: await peerCheckpoint(files) };
-  const cells: Cell[] = [];
-  for (const { batch, texts } of plans) {
-    const batches = texts.map((part) => tokenizeSFTRows(part, tokenizer, { maxLength: null }).map(({ input_ids }) => input_ids));
-    const tokens = batches.map((part) => part.reduce((sum, ids) => sum + ids.length, 0));
-    for (const precision of options.precisions) {
-      const job = (setting: string): SftLoraJob => ({ setting, threads: availableParallelism(), learningRate: 1e-6, lora: LORA, texts, model: peer?.model ?? "", batches });
-      const runs = await measureTrainers({ bench: "sftLora", peer: options.peer, python: peer?.python ?? null, precision, batch, batches: texts.length, timed, job });
-      cells.push({ batch, precision, timed, tokens: inTurn(tokens), runs });
-    }
-  }
-  report({ bench: "sft-lora", peer: options.peer, rows: rows.length, unit: "rows", cells });
-}
-
-function asChat({ prompt, chosen }: PreferenceRow): SFTRow {
-  return { messages: [{ role: "user", content: prompt }, { role: "assistant", content: chosen }] };
-}
+const measured: TrainerBench<SFTRow, number[][], SftLoraJob> = {
+  bench: "sft-lora",
+  scripts: "sftLora",
+  unit: "rows",
+  asRow: ({ prompt, chosen }) => ({ messages: [{ role: "user", content: prompt }, { role: "assistant", content: chosen }] }),
+  tokenize: (rows, tokenizer) => tokenizeSFTRows(rows, tokenizer, { maxLength: null }).map(({ input_ids }) => input_ids),
+  tokens: (batch) => batch.reduce((sum, ids) => sum + ids.length, 0),
+  job: (texts, batches) => ({ lora: LORA, texts, batches: [...batches] }),
+};

@@ -1,52 +1,16 @@
-import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
-import type { Precision } from "../../src/engine/recorder";
-import { engineInfo } from "../../src/engine/info";
-import { BFLOAT16_VARIABLE } from "../../src/engine/precision";
 import { PACKAGED_MODEL } from "../../src/hub/cache";
 import { loadModel } from "../../src/model/load";
 import { DPOTrainer } from "../../src/step/dpoTrainer";
 import type { DpoJob } from "../job";
+import { runHeld } from "./heldTrainer";
 
-// Our side of `npm run bench -- dpo`: the public DPOTrainer as a notebook uses it, held between steps.
+// Our side of `npm run bench -- dpo`.
 
-const MANY_STEPS = 100_000;
-
-async function main(): Promise<void> {
-  // What the row says is what is measured, whether or not this processor has the instructions.
-  process.env[BFLOAT16_VARIABLE] = "1";
-  const job = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as DpoJob;
-  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-  const wanted = async (): Promise<boolean> => (await lines.next()).value === "step";
-  const send = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
-
+runHeld(async (job: DpoJob, argsOf, callbacks) => {
   const { model, tokenizer } = await loadModel(PACKAGED_MODEL);
   // What an earlier run left on the disk would spare the copy of the policy that is to be measured.
   if (job.precompute === false) model.fingerprint = null;
-  const trainer: DPOTrainer = new DPOTrainer({
-    model, tokenizer, trainDataset: job.texts.flat(),
-    args: {
-      precision: job.setting as Precision, perDeviceTrainBatchSize: job.texts[0]!.length, shuffle: false, groupByLength: false, maxPromptLength: null,
-      maxSteps: MANY_STEPS, loggingSteps: 1, learningRate: job.learningRate, lrSchedulerType: "constant", weightDecay: 0, maxGradNorm: 1, beta: job.beta,
-    },
-    callbacks: [{
-      onTrainBegin: async () => {
-        if (!(await wanted())) trainer.stop();
-      },
-      onStepEnd: async ({ logHistory }) => {
-        send({ event: "step", loss: logHistory.at(-1)!.loss });
-        if (!(await wanted())) trainer.stop();
-      },
-    }],
-  });
+  const trainer = new DPOTrainer({ model, tokenizer, trainDataset: job.texts.flat(), args: { ...argsOf(job.texts[0]!.length), maxPromptLength: null, beta: job.beta }, callbacks });
   if (job.precompute !== false) await trainer.precomputeReference();
-  const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: threads.intraOp, versions: { tensorflow }, plannedBytes: trainer.memoryPlan.bytes });
-  await trainer.train();
-  process.exit(0);
-}
-
-main().catch((error: unknown) => {
-  console.error(error);
-  process.exit(1);
+  return trainer;
 });
