@@ -4,19 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { jit, type JitOptions } from "../../src/engine/jit";
 import { explainRetracing } from "../../src/engine/retrace";
-
-/** What jit says on the console while `work` runs. */
-function warnings(work: () => void): string[] {
-  const said: string[] = [];
-  const { warn } = console;
-  console.warn = (...words: unknown[]) => said.push(words.join(" "));
-  try {
-    work();
-  } finally {
-    console.warn = warn;
-  }
-  return said;
-}
+import { warnings } from "./warnings";
 
 const sizes = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 const sum = (options: JitOptions = {}) => jit((a: Tensor, b: Tensor) => tf.add(tf.sum(a), tf.sum(b)), { name: "sum_of_both", ...options });

@@ -6,6 +6,7 @@ import { fuse } from "../../src/engine/fuse";
 import { engineMemory } from "../../src/engine/info";
 import { jit, type JitOptions } from "../../src/engine/jit";
 import { engineFunctions } from "../../src/engine/nativeCounts";
+import { warnings } from "./warnings";
 
 const weight = tf.variable(tf.tensor2d([[1, -2], [0.5, 3]]));
 const large = tf.tidy(() => tf.add(tf.zeros([20_000]), 0.25));
@@ -20,19 +21,6 @@ const expected = (rows: number): number => tf.tidy(() => tf.add(tf.sum(tf.tanh(t
 const value = (f: (x: Tensor) => Tensor, rows: number): number => tf.tidy(() => f(input(rows)).dataSync()[0]!);
 const close = (a: number, b: number): void => assert.ok(Math.abs(a - b) < 1e-5 * Math.max(1, Math.abs(b)), `${a} is not ${b}`);
 const rowsOf = (f: { traces: readonly { signature: string }[] }): number[] => f.traces.map(({ signature }) => Number(/\[(\d+),/.exec(signature)![1]));
-
-/** What jit says on the console while `work` runs. */
-function warnings(work: () => void): string[] {
-  const said: string[] = [];
-  const { warn } = console;
-  console.warn = (...words: unknown[]) => said.push(words.join(" "));
-  try {
-    work();
-  } finally {
-    console.warn = warn;
-  }
-  return said;
-}
 
 test("over many shapes no more than the bound stays: functions, captures and bytes, with equal values", () => {
   const before = { ...engineFunctions(), ...engineMemory() };
