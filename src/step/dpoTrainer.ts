@@ -9,15 +9,12 @@ import { rewardMetrics, type RewardMetrics } from "../loss/rewards";
 import type { LlamaForCausalLM } from "../model/llama";
 import { packedLength, packPairs, type PackingOptions } from "../tokens/packing";
 import { tokenizeRows, type TokenizedRow } from "../tokens/preference";
-import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import type { TrainerCallback } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
-import { MethodTrainer } from "./methodTrainer";
-import type { ParameterGroup } from "./optimizer";
+import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { Reference } from "./reference";
 import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainOutput } from "./trainer";
@@ -35,18 +32,11 @@ export const DPO_DEFAULTS: DPOConfig = {
   maxPromptLength: 512, maxCompletionLength: null,
 };
 
-export interface DPOTrainerOptions {
+export interface DPOTrainerOptions extends MethodTrainerOptions<PreferenceRow, DPOConfig> {
   /** The policy. Its weights are trained in place. */
   model: LlamaForCausalLM;
   /** π_ref. Default: the policy as it is now, copied until every reference log-probability is known. */
   refModel?: LlamaForCausalLM;
-  tokenizer: Tokenizer;
-  trainDataset: readonly PreferenceRow[];
-  evalDataset?: readonly PreferenceRow[];
-  args?: Partial<DPOConfig>;
-  /** Parameters with a weight decay or learning rate of their own. Default: norms and biases do not decay. */
-  parameterGroups?: readonly ParameterGroup[];
-  callbacks?: readonly TrainerCallback[];
 }
 
 const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected"] as const satisfies readonly (keyof RewardMetrics)[];

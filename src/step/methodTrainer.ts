@@ -1,8 +1,21 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { JitFunction } from "../engine/jit";
-import type { LogRow, TrainerState } from "./callbacks";
+import type { Tokenizer } from "../tokens/tokenizer";
+import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
+import type { ParameterGroup } from "./optimizer";
 import type { TrainingLoop } from "./trainer";
+
+/** What every trainer takes. */
+export interface MethodTrainerOptions<Row, Config> {
+  tokenizer: Tokenizer;
+  trainDataset: readonly Row[];
+  evalDataset?: readonly Row[];
+  args?: Partial<Config>;
+  /** Parameters with a weight decay or learning rate of their own. Default: norms and biases do not decay. */
+  parameterGroups?: readonly ParameterGroup[];
+  callbacks?: readonly TrainerCallback[];
+}
 
 /** What the trainers of all methods have in common: the shared loop's outside, and the way over held-out rows. */
 export abstract class MethodTrainer {

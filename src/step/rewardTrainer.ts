@@ -9,15 +9,12 @@ import { SCORE_NAME } from "../model/classifierHead";
 import type { PackingOptions } from "../tokens/packing";
 import { longestText, tokenizeRewardRows, withinLength, type RewardRow, type ScoredRow } from "../tokens/rewardRows";
 import { packScores, scoredLength } from "../tokens/scoredPairs";
-import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import type { TrainerCallback } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
-import { MethodTrainer } from "./methodTrainer";
-import type { ParameterGroup } from "./optimizer";
+import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainOutput } from "./trainer";
 
@@ -33,17 +30,11 @@ export interface RewardConfig extends TrainingArguments {
 
 export const REWARD_DEFAULTS: RewardConfig = { ...TRAINING_DEFAULTS, learningRate: 1e-4, maxLength: 1024, centerRewardsCoefficient: null, headOnly: false };
 
-export interface RewardTrainerOptions {
+export interface RewardTrainerOptions extends MethodTrainerOptions<RewardRow, RewardConfig> {
   /** A classifier of one label. Its weights are trained in place. */
   model: LlamaForSequenceClassification;
-  tokenizer: Tokenizer;
   /** Pairs of texts, chats or token ids, each with a margin or all without. */
   trainDataset: readonly RewardRow[];
-  evalDataset?: readonly RewardRow[];
-  args?: Partial<RewardConfig>;
-  /** Parameters with a weight decay or learning rate of their own. Default: norms and biases do not decay. */
-  parameterGroups?: readonly ParameterGroup[];
-  callbacks?: readonly TrainerCallback[];
 }
 
 /** Rewards of the held-out pairs, in their order. */

@@ -9,14 +9,11 @@ import { bestFitDecreasing } from "../tokens/bins";
 import type { PackingOptions } from "../tokens/packing";
 import { learntLabels, packSequences } from "../tokens/packSequences";
 import { learnsAnything, tokenizeSFTRows, type LabelledRow, type SFTRow, type SFTTokenizeOptions } from "../tokens/sft";
-import type { Tokenizer } from "../tokens/tokenizer";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import type { TrainerCallback } from "./callbacks";
 import { saveCheckpoint } from "./checkpoint";
 import type { MemoryPlan } from "./memoryPlan";
-import { MethodTrainer } from "./methodTrainer";
-import type { ParameterGroup } from "./optimizer";
+import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainingMethod, type TrainOutput } from "./trainer";
 
@@ -28,18 +25,11 @@ export interface SFTConfig extends TrainingArguments, Required<SFTTokenizeOption
 
 export const SFT_DEFAULTS: SFTConfig = { ...TRAINING_DEFAULTS, learningRate: 2e-5, completionOnlyLoss: null, assistantOnlyLoss: false, maxLength: 1024, packing: false };
 
-export interface SFTTrainerOptions {
+export interface SFTTrainerOptions extends MethodTrainerOptions<SFTRow, SFTConfig> {
   /** Its weights, or those of its adapter where it has one, are trained in place. */
   model: LlamaForCausalLM;
-  tokenizer: Tokenizer;
-  trainDataset: readonly SFTRow[];
-  evalDataset?: readonly SFTRow[];
-  args?: Partial<SFTConfig>;
   /** Adds a LoRA adapter to the model, with values drawn from `args.seed`. */
   peftConfig?: Partial<LoraConfig>;
-  /** Parameters with a weight decay or learning rate of their own. Default: norms and biases do not decay. */
-  parameterGroups?: readonly ParameterGroup[];
-  callbacks?: readonly TrainerCallback[];
 }
 
 const METRICS = ["entropy", "mean_token_accuracy"] as const;
