@@ -14,7 +14,7 @@ import { misuse } from "./failure";
 import type { GenerateJob } from "./generateJob";
 import { reportGeneration } from "./generateReport";
 import type { Bench } from "./main";
-import { busyMessage, ourSide, peerPython, peerSide } from "./running";
+import { busyMessage, ourSide, WITHIN_OPS, peerPython, peerSide } from "./running";
 
 const BATCHES = [1, 8, 16, 32];
 const NEW_TOKENS = 64;
@@ -92,7 +92,7 @@ async function runGenerate({ batches, weights, peer, steps, anyway }: Options): 
     };
     try {
       const sides = [
-        ourSide("bandwidth", "sum", "", "memory"), ...weights.map((kind) => ourSide("generate", kind, jobFile(kind))),
+        ourSide("bandwidth", "sum", "", "memory", WITHIN_OPS), ...weights.map((kind) => ourSide("generate", kind, jobFile(kind))),
         ...(peer ? PEER_SETTINGS.map((kind) => peerSide("transformers", "generate_transformers", kind, python, jobFile(kind), folder)) : []),
       ];
       const warmUp = sides.map(({ name }) => (name === "memory" ? WARM_UP.bandwidth : name === "alignlab" ? WARM_UP.ours : WARM_UP.peer));

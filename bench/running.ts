@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import { BUSY_ABOVE, describeLoad } from "./busy";
 import { tooBusy } from "./failure";
@@ -35,10 +36,13 @@ export function peerProcess(script: string, python: string, job: string, home: s
 }
 
 /** Our side of a bench. @param name in the report, for what is measured beside the library itself */
-export function ourSide(script: string, setting: string, job: string, name = "alignlab"): Side {
+export function ourSide(script: string, setting: string, job: string, name = "alignlab", environment: NodeJS.ProcessEnv = {}): Side {
   const { command, args } = ourProcess(script, job);
-  return new Side(name, setting, command, args);
+  return new Side(name, setting, command, args, environment);
 }
+
+/** For a side that measures what one op reaches at most: all cores work within it. */
+export const WITHIN_OPS = { ALIGNLAB_INTRA_OP_THREADS: String(availableParallelism()) };
 
 /** A peer's side. @param home a folder that stands for Hugging Face's own */
 export function peerSide(name: string, script: string, setting: string, python: string, job: string, home: string, environment: NodeJS.ProcessEnv = {}): Side {

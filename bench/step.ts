@@ -12,7 +12,7 @@ import { BenchFailure } from "./failure";
 import { median, type Measured } from "./figures";
 import type { Bench } from "./main";
 import type { BenchPrecision } from "./options";
-import { busyMessage, ourSide, peerPython, peerSide, progress } from "./running";
+import { busyMessage, ourSide, WITHIN_OPS, peerPython, peerSide, progress } from "./running";
 import type { Side } from "./side";
 import { MATMUL_SIZE, trainingFlops } from "./stepFlops";
 import type { MatmulJob, StepCheck, StepJob } from "./stepJob";
@@ -127,7 +127,7 @@ async function measureRun({ shape, precision, timed, vocabSize, anyway }: CellPl
   const products = write("products", { setting: precision, threads, size: MATMUL_SIZE, products: PRODUCTS });
   const sides: Side[] = [ourSide("step", precision, write("ours", stepJob(precision)))];
   if (peer && setting) sides.push(peerSide("torch", "step_torch", setting, peer.python, write("peer", stepJob(setting)), folder, { TORCHINDUCTOR_CACHE_DIR: path.join(cacheDir(), "peer", "inductor") }));
-  const matmuls = [ourSide("matmul", `${MATMUL_SIZE}³ ${precision}`, products), ...(peer ? [peerSide("torch", "matmul_torch", `${MATMUL_SIZE}³ ${precision}`, peer.python, products, folder)] : [])];
+  const matmuls = [ourSide("matmul", `${MATMUL_SIZE}³ ${precision}`, products, "alignlab", WITHIN_OPS), ...(peer ? [peerSide("torch", "matmul_torch", `${MATMUL_SIZE}³ ${precision}`, peer.python, products, folder)] : [])];
   const all = [...sides, ...matmuls];
   const label = [shapeName(shape), precision, setting && setting !== precision ? `beside ${setting}` : ""].filter(Boolean).join(", ");
   const noticed: number[] = [];

@@ -12,7 +12,7 @@ async function main(): Promise<void> {
   const buffer = tf.keep(tf.ones([STREAMED_BYTES / 4])) as Tensor1D;
   const sum = jit((x: Tensor1D) => tf.sum(x), { name: "stream" });
   const { threads, tensorflow } = engineInfo();
-  process.stdout.write(`${JSON.stringify({ event: "ready", threads: threads.intraOp, versions: { tensorflow } })}\n`);
+  process.stdout.write(`${JSON.stringify({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow } })}\n`);
   for await (const line of createInterface({ input: process.stdin })) {
     if (line !== "step") break;
     for (let i = 0; i < STREAMS; i++) {

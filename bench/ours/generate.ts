@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   const send = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
   const { model } = await loadModel(PACKAGED_MODEL);
   const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: threads.intraOp, versions: { tensorflow } });
+  send({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow } });
   for await (const line of createInterface({ input: process.stdin })) {
     if (line !== "step") break;
     const times: number[] = [];

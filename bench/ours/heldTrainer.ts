@@ -52,7 +52,7 @@ async function hold<J extends { setting: string; learningRate: number }>(make: P
     },
   }]);
   const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: threads.intraOp, versions: { tensorflow }, plannedBytes: trainer.memoryPlan!.bytes });
+  send({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow }, plannedBytes: trainer.memoryPlan!.bytes });
   await trainer.train();
   process.exit(0);
 }

@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   const w = tf.randomNormal([size, size], 0, 1 / Math.sqrt(size), "float32", 2) as Tensor2D;
 
   const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: threads.intraOp, versions: { tensorflow } });
+  send({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow } });
   while ((await lines.next()).value === "step") {
     const result = chain(x, w);
     const [loss] = await result.data();

@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   const [gradientNorm] = await norm.data();
   norm.dispose();
   const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: threads.intraOp, versions: { tensorflow }, check: { loss, gradientNorm } });
+  send({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow }, check: { loss, gradientNorm } });
   while ((await lines.next()).value === "step") send({ event: "step", loss: await step() });
   process.exit(0);
 }

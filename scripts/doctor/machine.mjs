@@ -62,8 +62,10 @@ export function threadsProbe({ system, environment }) {
   const wrong = asked.find(({ text }) => !/^[1-9]\d*$/.test(text));
   if (wrong) return amiss(found, `${wrong.name} must be a whole number from 1: the engine does not start with ${JSON.stringify(wrong.text)}. Unset it, or set it to ${usable}.`, values);
   const intra = Number(environment.ALIGNLAB_INTRA_OP_THREADS ?? system.cores);
+  // With one thread within ops as many ops run side by side as there are cores.
+  const busy = intra === 1 ? Number(environment.ALIGNLAB_INTER_OP_THREADS ?? usable) : intra;
   if (intra > usable) return advise(found, `${intra} threads would share ${usable} core${usable === 1 ? '' : 's'}: set ALIGNLAB_INTRA_OP_THREADS=${usable}.`, values);
-  if (intra < usable) return advise(found, `${usable - intra} core${usable - intra === 1 ? '' : 's'} stand${usable - intra === 1 ? 's' : ''} idle while training: unset ALIGNLAB_INTRA_OP_THREADS.`, values);
+  if (busy < usable) return advise(found, `${usable - busy} core${usable - busy === 1 ? '' : 's'} stand${usable - busy === 1 ? 's' : ''} idle while training: unset ${asked.map(({ name }) => name).join(' and ')}.`, values);
   return ok(found, values);
 }
 

@@ -5,7 +5,8 @@ import type { ModelFiles } from "../../src/hub/source";
 import { getLogProb, tokenLogps } from "../../src/loss/logps";
 import { pairTensorList, pairTensorsFrom, predictingStates, sumByOwner, toPairTensors } from "../../src/loss/pairs";
 import { attentionBias, rotaryTable } from "../../src/model/attention";
-import { decoderLayer, LlamaForCausalLM } from "../../src/model/llama";
+import { decoderLayer } from "../../src/model/decoderLayer";
+import { LlamaForCausalLM } from "../../src/model/llama";
 import { embedding, rmsNorm } from "../../src/model/ops";
 import { padCollate } from "../../src/tokens/collate";
 import { packPairs, type PackedPairs } from "../../src/tokens/packing";
@@ -134,7 +135,7 @@ export class Subject {
       let x = embedding(model.embedTokens, inputIds) as Tensor3D;
       const last = (state: Tensor3D): Tensor1D => tf.reshape(tf.slice(state, [0, ids.length - 1, 0], [1, 1, -1]), [-1]);
       const states = [last(x)];
-      for (const layer of model.layers) states.push(last((x = decoderLayer(x, layer, table, attention, model.config))));
+      for (const layer of model.layers) states.push(last((x = decoderLayer([x], layer, [table], attention, model.config)[0]!)));
       states[numHiddenLayers] = last(rmsNorm(x, model.finalNorm, rmsNormEps));
       return states.filter((_, layer) => layers.includes(layer));
     });

@@ -99,7 +99,7 @@ internals.createOutputTensor = function (this: BackendInternals, metadata: Tenso
 };
 
 /** Puts another kernel in the place of tfjs-node's. @param kernel gets the stock one too */
-function replaceKernel(kernelName: string, kernel: (call: Parameters<KernelFunc>[0], stock: KernelFunc) => ReturnType<KernelFunc>): void {
+export function replaceKernel(kernelName: string, kernel: (call: Parameters<KernelFunc>[0], stock: KernelFunc) => ReturnType<KernelFunc>): void {
   const { kernelFunc: stock } = tf.getKernel(kernelName, "tensorflow")!;
   tf.unregisterKernel(kernelName, "tensorflow");
   tf.registerKernel({ kernelName, backendName: "tensorflow", kernelFunc: (call) => kernel(call, stock) });
@@ -165,6 +165,13 @@ export function recall(saved: Tensor, dy: Tensor): Tensor {
 export function sequence<T extends Tensor>(x: T, after: Tensor | undefined): T {
   if (!binding.recorder || !after) return x;
   return tensorFrom(binding.adoptSymbol(binding.recorder.sequence(binding.symbolOf(idOf(x)), binding.symbolOf(idOf(after))))) as T;
+}
+
+/** `x` for matrix products alone: in a trace of narrow products its narrow copy stays in memory. */
+export function asOperand<T extends Tensor>(x: T): T {
+  const { recorder } = binding;
+  if (!recorder || recorder.narrowDtype === null) return x;
+  return tensorFrom(binding.adoptSymbol(recorder.widened(recorder.cast(binding.symbolOf(idOf(x)), recorder.narrowDtype)))) as T;
 }
 
 /**

@@ -9,7 +9,7 @@ export interface EngineInfo {
   device: string;
   /** Its version; null where another backend computes. */
   tensorflow: string | null;
-  /** Threads within one op, and ops at a time. */
+  /** Threads within one op, and ops at a time. Where it is one thread, training computes as many parts of a batch side by side. */
   threads: { intraOp: number; interOp: number };
   /** Resident memory of this process now and at its highest, and of the machine, in GiB. */
   memory: { resident: number; peak: number; free: number; total: number };

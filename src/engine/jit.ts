@@ -8,9 +8,12 @@ import { whenDropped } from "./dropped";
 import type { Precision } from "./recorder";
 import { EXPECTED_TRACES, explainRetracing, explainThrashing, typeText, type ArgumentType } from "./retrace";
 import { checkedSeed } from "./stateless";
+import { replaceSums } from "./sums";
 import { traceCall, traceWithGradient, type JitResult, type Traced, type TraceOptions } from "./trace";
 import { traceBound, TraceCache, type TraceBound } from "./traceCache";
 import type { Draws } from "./tracedRandom";
+
+if (hasTensorflow) replaceSums();
 
 export type { JitResult } from "./trace";
 

@@ -63,7 +63,7 @@ const SHARED_CONSTANT = 64;
 
 const MATRIX_PRODUCTS = new Set(["MatMul", "BatchMatMulV2"]);
 /** Ops that only move values: what is exact in a narrow type before them is exact after them. */
-const MOVES = new Set(["Transpose", "Slice", "GatherV2"]);
+const MOVES = new Set(["Transpose", "Slice", "GatherV2", "ConcatV2"]);
 /** Under which names an op declares the type of what it multiplies or moves. */
 const VALUE_TYPES = new Set(["T", "Tparams"]);
 
@@ -293,10 +293,10 @@ export class Recorder {
     const isProduct = MATRIX_PRODUCTS.has(name);
     const packed = isProduct && this.fusesParts && this.precision === "float32" && !this.context.gpu ? packedProduct(this, known, operands) : null;
     if (packed) return [packed];
-    const moved = MOVES.has(name) ? operands[0]?.narrow : undefined;
-    const narrow = moved?.dtype ?? (isProduct && operands[0]?.dtype === TF.FLOAT ? this.narrowDtype : null);
+    const moved = MOVES.has(name) ? this.narrowOperands(name, operands) : null;
+    const narrow = moved?.[0]!.dtype ?? (isProduct && operands[0]?.dtype === TF.FLOAT ? this.narrowDtype : null);
     if (narrow !== null) {
-      operands = moved ? [moved, ...operands.slice(1)] : operands.map((x) => this.cast(x, narrow));
+      operands = moved ?? operands.map((x) => this.cast(x, narrow));
       known = known.map((attribute) => (VALUE_TYPES.has(attribute.name) ? { ...attribute, value: narrow } : attribute));
     }
     const op = this.node(name, known, groupInputs(definition.inputs, known, operands));
@@ -305,6 +305,13 @@ export class Recorder {
       const output = this.output(op, i);
       return this.widened(output);
     });
+  }
+
+  /** What an op moves, in its narrow form, with what tells it where; null where it has none. */
+  private narrowOperands(name: string, operands: readonly GraphOutput[]): GraphOutput[] | null {
+    const count = name === "ConcatV2" ? operands.length - 1 : 1;
+    const narrow = operands.slice(0, count).flatMap(({ narrow }) => narrow ?? []);
+    return narrow.length === count && narrow.every(({ dtype }) => dtype === narrow[0]!.dtype) ? [...narrow, ...operands.slice(count)] : null;
   }
 
   dispose(): void {

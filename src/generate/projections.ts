@@ -3,6 +3,7 @@ import { tf } from "../engine/backend";
 import type { LlamaForCausalLM, LlamaLayer } from "../model/llama";
 import { withUpdate, type LowRank } from "../model/lowRank";
 import { linear } from "../model/ops";
+import { partSizes, split, streamCount } from "../model/streams";
 
 /** A matrix [width, in] of a model, however its values are held. */
 export interface Projection {
@@ -67,7 +68,9 @@ export function withAdapter(matrices: Projected, update: LowRank | undefined): P
 
 /** The model's own weights, as they stand. */
 export function ownProjections(model: LlamaForCausalLM): Projections {
-  const own = (weight: Tensor2D, update?: LowRank): Projected => withAdapter([{ width: weight.shape[0], tensors: [weight], product: (x, [w]) => linear(x, w as Tensor2D) }], update);
+  // One row goes in loops, which take a matrix whole.
+  const product = (x: Tensor2D, [w]: readonly Tensor[]): Tensor2D => (x.shape[0] === 1 ? linear(x, w as Tensor2D) : joined(split(w as Tensor2D, partSizes(w!.shape[0]!, streamCount())).map((piece) => linear(x, piece))));
+  const own = (weight: Tensor2D, update?: LowRank): Projected => withAdapter([{ width: weight.shape[0], tensors: [weight], product }], update);
   const layer = ({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down, adapters = {} }: LlamaLayer): LayerProjections => ({
     inputNorm, postAttentionNorm, qkv: [own(q, adapters.q), own(k, adapters.k), own(v, adapters.v)].flat(), o: own(o, adapters.o),
     gate: own(gate, adapters.gate), up: own(up, adapters.up), down: own(down, adapters.down),

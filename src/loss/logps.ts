@@ -1,7 +1,8 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
-import { rawOp, sequence, tf, type } from "../engine/backend";
+import { asOperand, rawOp, sequence, tf, type } from "../engine/backend";
 import { fuse } from "../engine/fuse";
 import { isFrozen, withGradient } from "../model/ops";
+import { partSizes, streamCount } from "../model/streams";
 
 /**
  * Log-probability of each sequence: Σ_t mask[t] · log p(labels[t] | labels[<t]), the sum in Rafailov et al. 2023, §4.
@@ -103,26 +104,38 @@ function headScores(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure
   return isFrozen(head) ? scoresOfFrozenHead(hidden, head, targets, measure) : scoresOfHead(hidden, head, targets, measure);
 }
 
-/** Rows of `x` in parts of like size, at most CHUNK_ROWS each. */
-function partsOf(x: Tensor2D): Tensor2D[] {
-  const [rows, width] = x.shape;
-  const count = Math.max(1, Math.ceil(rows / CHUNK_ROWS));
-  const bound = (i: number): number => Math.floor((i * rows) / count);
-  return Array.from({ length: count }, (_, i) => tf.slice(x, [bound(i), 0], [bound(i + 1) - bound(i), width]));
+/** Rows of `x` in parts of like size. */
+function rowsOf<T extends Tensor>(x: T, count: number): T[] {
+  let from = 0;
+  const rest = x.shape.slice(1);
+  return partSizes(x.shape[0]!, count).map((size) => tf.slice(x, [(from += size) - size, ...rest.map(() => 0)], [size, ...rest]));
+}
+
+const chunksOf = <T extends Tensor>(x: T): T[] => rowsOf(x, Math.max(1, Math.ceil(x.shape[0]! / CHUNK_ROWS)));
+
+/** Fewer rows are not worth a part of their own. */
+const FEWEST_ROWS = 64;
+
+/** A chunk's scores, [measures, rows], and its softmax, as an operand. Its rows are computed in parts side by side. */
+function scoresOfChunk(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure: Measure): { scores: Tensor2D; p: Tensor2D } {
+  const count = Math.max(1, Math.min(streamCount(), Math.floor(hidden.shape[0] / FEWEST_ROWS)));
+  const targetsOf = rowsOf(targets, count);
+  const parts = rowsOf(hidden, count).map((part, i) => {
+    const picked = pickLogps(tf.matMul(part, head, false, true), targetsOf[i]!);
+    return { scores: tf.stack(measure(picked)) as Tensor2D, p: asOperand(picked.p) };
+  });
+  return parts.length === 1 ? parts[0]! : { scores: tf.concat(parts.map(({ scores }) => scores), 1), p: tf.concat(parts.map(({ p }) => p), 0) };
 }
 
 /** Every chunk's scores, one chunk after the other. @param keep what takes the chunk's softmax */
 function scoresInChunks(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure: Measure, keep: (p: Tensor2D) => void): Tensor2D {
   const chunks: Tensor2D[] = [];
-  let done = 0;
-  for (const part of partsOf(hidden)) {
-    const [rows] = part.shape;
-    const logits = tf.matMul(sequence(part, chunks.at(-1)), head, false, true) as Tensor2D;
-    const picked = pickLogps(logits, tf.slice(targets, [done], [rows]));
-    chunks.push(tf.stack(measure(picked)) as Tensor2D);
-    keep(picked.p);
-    done += rows;
-  }
+  const targetsOf = chunksOf(targets);
+  chunksOf(hidden).forEach((part, i) => {
+    const { scores, p } = scoresOfChunk(sequence(part, chunks.at(-1)), head, targetsOf[i]!, measure);
+    chunks.push(scores);
+    keep(p);
+  });
   return tf.concat(chunks, 1);
 }
 
@@ -142,7 +155,7 @@ function scoresOfHead(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measu
       // d logp = (onehot − p) · dy: the onehot part moves single rows, and dy goes on the narrow factor of the product.
       const weight = logpsGradient(dy);
       const weighted = tf.mul(savedHidden!, weight) as Tensor2D;
-      const negated = partsOf(tf.neg(weighted) as Tensor2D);
+      const negated = chunksOf(tf.neg(weighted) as Tensor2D);
       const means: Tensor2D[] = [];
       let towardsAll: Tensor2D | undefined;
       softmaxes.forEach((p, i) => {

@@ -3,6 +3,7 @@ import { tf } from "../engine/backend";
 import type { LlamaConfig } from "./config";
 import type { LayerAdapters, Projection } from "./lowRank";
 import { attend, embedding, rearrange, rotary, type RotaryTable } from "./ops";
+import { join, partSizes, split } from "./streams";
 
 /** Added to the score of a key that a query must not see. Finite: a row that sees nothing stays free of NaN. */
 export const MASKED = -1e9;
@@ -82,22 +83,35 @@ export interface AttentionLayout {
 
 /**
  * One layer's attention, projections included; the scores are q·kᵀ/√headDim + bias.
- * @param x [batch, length, hidden] @returns [batch, length, hidden]
+ * @param xs the batch in parts, [batch, length, hidden] each; more than one only where `rows` are given, which see them all
+ * @param tables of each part @returns as `xs`
  */
-export function selfAttention(x: Tensor3D, project: Project, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig): Tensor3D {
-  const [batch, length] = x.shape;
-  const [rowCount, , queries, keys] = bias.shape;
+export function selfAttention(xs: readonly Tensor3D[], project: Project, tables: readonly RotaryTable[], { bias, rows }: AttentionLayout, config: LlamaConfig): Tensor3D[] {
   const { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
-  const split = (y: Tensor3D, n: number): Tensor4D => tf.reshape(y, [batch, length, n, headDim]) as Tensor4D;
-  const flat = (y: Tensor): Tensor2D => tf.reshape(y, [batch * length, -1]) as Tensor2D;
-  const forQueries = (y: Tensor): Tensor => (rows ? rearrange(flat(y), tf.reshape(rows.queries, [-1]), rows.places) : y);
-  const forKeys = (y: Tensor): Tensor => (rows ? embedding(flat(y), tf.reshape(rows.keys, [-1])) : y);
-  const headsFirst = (y: Tensor, width: number, n: number): Tensor4D => tf.transpose(tf.reshape(y, [rowCount, width, n, headDim]), [0, 2, 1, 3]) as Tensor4D;
-  const q = rotary(split(project(x, "q"), heads), table, 1 / Math.sqrt(headDim));
-  const k = rotary(split(project(x, "k"), keyHeads), table);
-  const v = project(x, "v");
-  const mixed = attend(headsFirst(forQueries(q), queries, heads), headsFirst(forKeys(k), keys, keyHeads), headsFirst(forKeys(v), keys, keyHeads), bias);
-  const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [rowCount * queries, heads * headDim]) as Tensor2D;
-  const back = rows ? rearrange(joined, rows.places, tf.reshape(rows.queries, [-1])) : joined;
-  return project(tf.reshape(back, [batch, length, heads * headDim]) as Tensor3D, "o");
+  const projected = xs.map((x, i) => {
+    const perHead = (y: Tensor3D, n: number): Tensor4D => tf.reshape(y, [x.shape[0], x.shape[1], n, headDim]) as Tensor4D;
+    const q = rotary(perHead(project(x, "q"), heads), tables[i]!, 1 / Math.sqrt(headDim));
+    const k = rotary(perHead(project(x, "k"), keyHeads), tables[i]!);
+    return [q, k, project(x, "v")].map((y) => tf.reshape(y, [x.shape[0] * x.shape[1], -1]) as Tensor2D);
+  });
+  const [q, k, v] = [0, 1, 2].map((i) => join(projected.map((part) => part[i]!))) as [Tensor2D, Tensor2D, Tensor2D];
+  const mixed = rows
+    ? rearrange(attendInRows(rearrange(q, flat(rows.queries), rows.places), embedding(k, flat(rows.keys)) as Tensor2D, embedding(v, flat(rows.keys)) as Tensor2D, bias, xs.length, config), rows.places, flat(rows.queries))
+    : attendInRows(q, k, v, bias, xs.length, config);
+  return split(mixed, xs.map(({ shape }) => shape[0] * shape[1])).map((part, i) => project(tf.reshape(part, [xs[i]!.shape[0], xs[i]!.shape[1], -1]) as Tensor3D, "o"));
+}
+
+const flat = (y: Tensor2D): Tensor1D => tf.reshape(y, [-1]) as Tensor1D;
+
+/**
+ * Attention within rows, so many parts of them side by side.
+ * @param q [rows · queries, heads · headDim] @param k [rows · keys, keyHeads · headDim] @param v as k @returns as q
+ */
+function attendInRows(q: Tensor2D, k: Tensor2D, v: Tensor2D, bias: Tensor4D, parts: number, { numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim }: LlamaConfig): Tensor2D {
+  const [rows, , queries, keys] = bias.shape;
+  const sizes = partSizes(rows, Math.min(parts, rows));
+  const ofParts = (y: Tensor2D, width: number, n: number): Tensor4D[] =>
+    split(y, sizes.map((size) => size * width)).map((part, i) => tf.transpose(tf.reshape(part, [sizes[i]!, width, n, headDim]), [0, 2, 1, 3]) as Tensor4D);
+  const [qs, ks, vs, biases] = [ofParts(q, queries, heads), ofParts(k, keys, keyHeads), ofParts(v, keys, keyHeads), split(bias, sizes)];
+  return join(qs.map((q, i) => tf.reshape(tf.transpose(attend(q, ks[i]!, vs[i]!, biases[i]!), [0, 2, 1, 3]), [-1, heads * headDim]) as Tensor2D));
 }

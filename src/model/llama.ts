@@ -1,12 +1,12 @@
-import type { Tensor, Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
+import type { Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
 import { tf, toResource } from "../engine/backend";
-import { attentionBias, rotaryTable, selfAttention, type AttentionLayout, type AttentionWeights, type Project, type TreeRows } from "./attention";
+import { attentionBias, type AttentionLayout, type AttentionWeights } from "./attention";
 import { requireCapacity } from "../engine/capacity";
-import { checkpointed } from "./checkpointing";
 import type { HfConfig } from "../hub/config";
 import { UnsupportedModelError, parseLlamaConfig, type LlamaConfig } from "./config";
-import { adaptedLinear, adaptedSwiGlu, type LayerAdapters } from "./lowRank";
-import { embedding, isFrozen, linear, residual, rmsNorm, swiGlu, type RotaryTable } from "./ops";
+import { checkpointedLayers, throughLayers } from "./decoderLayer";
+import type { LayerAdapters } from "./lowRank";
+import { embedding, linear, rmsNorm } from "./ops";
 
 /** One transformer layer's weights, matrices [out, in]. */
 export interface LlamaLayer extends AttentionWeights {
@@ -155,12 +155,10 @@ export abstract class LlamaModel {
 
   /** Hidden states after the final norm: [batch, length, hidden]. */
   hiddenStates({ inputIds, positions, attention, dropoutSeed }: SequenceLayout): Tensor3D {
-    const table = rotaryTable(positions, this.config);
     // transformers hands pad_token_id to the embedding: SmolLM2's is <|im_end|>, whose row learns from the head alone.
-    let x = embedding(this.embedTokens, inputIds, this.config.padTokenId) as Tensor3D;
-    const computed = this.gradientCheckpointing ? checkpointedLayer : decoderLayer;
-    for (const layer of this.layers) x = computed(x, layer, table, attention, this.config, dropoutSeed);
-    return rmsNorm(x, this.finalNorm, this.config.rmsNormEps);
+    const x = embedding(this.embedTokens, inputIds, this.config.padTokenId) as Tensor3D;
+    const states = (this.gradientCheckpointing ? checkpointedLayers : throughLayers)(x, this.layers, { positions, attention, dropoutSeed }, this.config);
+    return rmsNorm(states, this.finalNorm, this.config.rmsNormEps);
   }
 
   /**
@@ -234,39 +232,4 @@ export class LlamaForCausalLM extends LlamaModel {
     copy.fingerprint = this.fingerprint;
     return copy;
   }
-}
-
-/** One pre-norm layer: x + attention(norm(x)), then x + mlp(norm(x)). */
-export function decoderLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, attention: AttentionLayout, config: LlamaConfig, dropoutSeed?: Tensor1D): Tensor3D {
-  const project = projector(layer, dropoutSeed);
-  const attended = residual(x, selfAttention(rmsNorm(x, layer.inputNorm, config.rmsNormEps, true), project, table, attention, config));
-  return residual(attended, mlp(rmsNorm(attended, layer.postAttentionNorm, config.rmsNormEps, true), layer, project, dropoutSeed));
-}
-
-/** A layer's products with its matrices, low-rank updates included. */
-export function projector(layer: LlamaLayer, dropoutSeed?: Tensor1D): Project {
-  return (x, name) => {
-    const update = layer.adapters?.[name];
-    return update ? adaptedLinear(x, layer[name], update, dropoutSeed) : linear(x, layer[name]);
-  };
-}
-
-/** `decoderLayer` that keeps nothing but `x` for the backward pass. */
-function checkpointedLayer(x: Tensor3D, layer: LlamaLayer, table: RotaryTable, { bias, rows }: AttentionLayout, config: LlamaConfig, dropoutSeed?: Tensor1D): Tensor3D {
-  const tree = rows && { queries: rows.queries, places: rows.places, keys: rows.keys, lasts: rows.lasts };
-  const part = (x: Tensor3D, { cos, sin, bias, dropoutSeed, ...tree }: RotaryTable & AttentionLayout & Partial<TreeRows> & { dropoutSeed?: Tensor1D }): Tensor3D =>
-    decoderLayer(x, layer, { cos, sin }, rows ? { bias, rows: tree as TreeRows } : { bias }, config, dropoutSeed);
-  return checkpointed(part as never, x, { ...table, bias, ...tree, ...(dropoutSeed && { dropoutSeed }) }, learned(layer));
-}
-
-/** What of a layer gets a gradient. */
-function learned({ adapters, ...weights }: LlamaLayer): Tensor[] {
-  return [...Object.values(weights).filter((weight) => !isFrozen(weight)), ...Object.values(adapters ?? {}).flatMap(({ a, b }) => [a, b])];
-}
-
-/** The feed-forward half of a layer. @param x [..., hidden] */
-function mlp<T extends Tensor>(x: T, layer: LlamaLayer, project: Project, dropoutSeed?: Tensor1D): T {
-  const [gate, up] = [project(x, "gate"), project(x, "up")];
-  const update = layer.adapters?.down;
-  return update ? adaptedSwiGlu(gate, up, layer.down, update, dropoutSeed) : swiGlu(gate, up, layer.down);
 }

@@ -75,7 +75,11 @@ describe('threads', () => {
   });
   test('a quota that the variable respects', () => expect(threadsProbe(context({ files: v2('/', '200000 100000') }, { ALIGNLAB_INTRA_OP_THREADS: '2' })), 'ok', /ALIGNLAB_INTRA_OP_THREADS=2/));
   test('more threads than cores', () => expect(threadsProbe(context({}, { ALIGNLAB_INTRA_OP_THREADS: '8' })), 'advice', /=8/, /8 threads would share 4 cores/));
-  test('fewer threads than cores', () => expect(threadsProbe(context({}, { ALIGNLAB_INTRA_OP_THREADS: '1' })), 'advice', /=1/, /3 cores stand idle/));
+  test('fewer threads than cores', () => expect(threadsProbe(context({}, { ALIGNLAB_INTRA_OP_THREADS: '3' })), 'advice', /=3/, /1 core stands idle/));
+  test('one thread within ops, so that ops run side by side', () => {
+    expect(threadsProbe(context({}, { ALIGNLAB_INTRA_OP_THREADS: '1' })), 'ok', /=1/);
+    expect(threadsProbe(context({}, { ALIGNLAB_INTRA_OP_THREADS: '1', ALIGNLAB_INTER_OP_THREADS: '1' })), 'advice', /=1/, /3 cores stand idle/);
+  });
   test('a variable that is no number', () => expect(threadsProbe(context({}, { ALIGNLAB_INTER_OP_THREADS: 'many' })), 'amiss', /=many/, /ALIGNLAB_INTER_OP_THREADS must be a whole number/));
 });
 
