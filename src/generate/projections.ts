@@ -69,7 +69,7 @@ export function withAdapter(matrices: Projected, update: LowRank | undefined): P
 /** The model's own weights, as they stand. */
 export function ownProjections(model: LlamaForCausalLM): Projections {
   // One row goes in loops, which take a matrix whole.
-  const product = (x: Tensor2D, [w]: readonly Tensor[]): Tensor2D => (x.shape[0] === 1 ? linear(x, w as Tensor2D) : joined(split(w as Tensor2D, partSizes(w!.shape[0]!, streamCount())).map((piece) => linear(x, piece))));
+  const product = (x: Tensor2D, [w]: readonly Tensor[]): Tensor2D => (x.shape[0] === 1 ? linear(x, w as Tensor2D) : joined(split(w as Tensor2D, partSizes(w!.shape[0]!, streamCount(w!.size))).map((piece) => linear(x, piece))));
   const own = (weight: Tensor2D, update?: LowRank): Projected => withAdapter([{ width: weight.shape[0], tensors: [weight], product }], update);
   const layer = ({ inputNorm, postAttentionNorm, q, k, v, o, gate, up, down, adapters = {} }: LlamaLayer): LayerProjections => ({
     inputNorm, postAttentionNorm, qkv: [own(q, adapters.q), own(k, adapters.k), own(v, adapters.v)].flat(), o: own(o, adapters.o),

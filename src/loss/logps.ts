@@ -113,12 +113,9 @@ function rowsOf<T extends Tensor>(x: T, count: number): T[] {
 
 const chunksOf = <T extends Tensor>(x: T): T[] => rowsOf(x, Math.max(1, Math.ceil(x.shape[0]! / CHUNK_ROWS)));
 
-/** Fewer rows are not worth a part of their own. */
-const FEWEST_ROWS = 64;
-
 /** A chunk's scores, [measures, rows], and its softmax, as an operand. Its rows are computed in parts side by side. */
 function scoresOfChunk(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure: Measure): { scores: Tensor2D; p: Tensor2D } {
-  const count = Math.max(1, Math.min(streamCount(), Math.floor(hidden.shape[0] / FEWEST_ROWS)));
+  const count = Math.min(streamCount(hidden.shape[0] * head.shape[0]), hidden.shape[0]);
   const targetsOf = rowsOf(targets, count);
   const parts = rowsOf(hidden, count).map((part, i) => {
     const picked = pickLogps(tf.matMul(part, head, false, true), targetsOf[i]!);

@@ -25,7 +25,7 @@ export function checkpointedLayers(x: Tensor3D, layers: readonly LlamaLayer[], {
 function layersInStreams(x: Tensor3D, layers: readonly LlamaLayer[], { cos, sin }: RotaryTable, attention: AttentionLayout, config: LlamaConfig, dropoutSeed?: Tensor1D): Tensor3D {
   const [batch, length, hidden] = x.shape;
   // What is dropped depends on the seed and the place in the whole batch.
-  const count = dropoutSeed ? 1 : streamCount();
+  const count = dropoutSeed ? 1 : streamCount(x.size);
   if (attention.rows) {
     const sizes = partSizes(length, Math.min(count, length));
     const ofParts = <T extends Tensor>(y: T): T[] => split(tf.reshape(y, [length, ...y.shape.slice(2)]), sizes).map((part) => tf.reshape(part, [1, ...part.shape]) as T);

@@ -1,5 +1,5 @@
 import type { Tensor } from "@tensorflow/tfjs";
-import { tf } from "../engine/backend";
+import { binding, tf } from "../engine/backend";
 import { engineInfo } from "../engine/info";
 
 /**
@@ -7,11 +7,21 @@ import { engineInfo } from "../engine/info";
  * as ops do not wait for one another: those of two parts never do.
  */
 
-/** The parts of a batch for the threads that there are: as many as ops run at a time, where an op has no threads of its own. */
-export function streamCount(): number {
+/** Below so many values ops are too short for a second thread to be worth the ops that part them. */
+const FEWEST_VALUES = 1 << 17;
+
+/**
+ * The parts that a batch is computed in by compiled functions: as many as ops run at a time, where an op has no threads of
+ * its own.
+ * @param values of the hidden states of the whole batch, or of whatever is computed in parts
+ */
+export function compiledStreams(values: number): number {
   const { device, threads: { intraOp, interOp } } = engineInfo();
-  return device === "CPU" && intraOp === 1 ? interOp : 1;
+  return device === "CPU" && intraOp === 1 && values >= FEWEST_VALUES ? interOp : 1;
 }
+
+/** `compiledStreams` here and now: ops that run one by one, or that XLA makes one of, have nobody beside them. */
+export const streamCount = (values: number): number => (binding.recorder?.fusesParts ? compiledStreams(values) : 1);
 
 type KernelFunction = (call: {
   inputs: Record<string, Tensor>;

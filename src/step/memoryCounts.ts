@@ -4,6 +4,7 @@ import { CHUNK_ROWS } from "../loss/logps";
 import type { LlamaConfig } from "../model/config";
 import { parameterShapes } from "../model/llama";
 import { MOST_KEPT_KEYS } from "../model/ops";
+import { compiledStreams } from "../model/streams";
 
 /** Sizes of a batch on the device, as `PackedPairs` has them; a method that packs nothing has a row of attention for each sequence. */
 export interface StepShapes {
@@ -104,16 +105,19 @@ export function headBytes(config: LlamaConfig, { predictions }: StepShapes, prec
 const STEP_NODES = 240;
 const STEP_NODES_8BIT = 420;
 const FORWARD_NODES = 80;
+/** What each part beyond the first adds, where a batch is computed in parts. */
+const STREAM_NODES = { step: 150, forward: 75 };
 /** What stays for a shape when its functions are freed, as measured: oneDNN's primitives, XLA's code for parts. */
 const SHAPE_BYTES = 10e6;
 
-/** What a training step compiled for one shape takes beside its tensors. @param added nodes of adapters' updates */
-export function stepFunctionBytes(layers: number, optim: string, added = 0): number {
-  return functionBytes(layers * (optim.includes("8bit") ? STEP_NODES_8BIT : STEP_NODES) + added);
+/** What a training step compiled for one shape takes beside its tensors. @param values of its hidden states @param added nodes of adapters' updates */
+export function stepFunctionBytes(layers: number, optim: string, values: number, added = 0): number {
+  const each = (optim.includes("8bit") ? STEP_NODES_8BIT : STEP_NODES) + (compiledStreams(values) - 1) * STREAM_NODES.step;
+  return functionBytes(layers * each + added);
 }
 
 /** What a run's compiled functions take: for each shape a training step and a forward pass for the reference, as many as `jit` keeps of each. */
-export function functionsBytes(layers: number, shapes: number, optim: string, added = 0): number {
+export function functionsBytes(layers: number, shapes: number, optim: string, values: number, added = 0): number {
   const kept = (each: number): number => Math.min(shapes * each, Math.max(each, TRACE_BOUND.maxBytes));
-  return kept(stepFunctionBytes(layers, optim, added)) + kept(functionBytes(layers * FORWARD_NODES)) + shapes * SHAPE_BYTES;
+  return kept(stepFunctionBytes(layers, optim, values, added)) + kept(functionBytes(layers * (FORWARD_NODES + (compiledStreams(values) - 1) * STREAM_NODES.forward))) + shapes * SHAPE_BYTES;
 }

@@ -104,7 +104,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * FLOAT * trained : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
-    overhead: runtimeBytes() + functionsBytes(layers, compiledShapes, optim, UPDATE_NODES * updateCount(model)),
+    overhead: runtimeBytes() + functionsBytes(layers, compiledShapes, optim, options.shapes.length * config.hiddenSize, UPDATE_NODES * updateCount(model)),
     retained: 0,
   };
   const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });

@@ -34,6 +34,8 @@ export function estimateShapes(batches: readonly (readonly number[])[], shapesOf
  * @param shapesOf sizes of a batch on the device, rounded so
  */
 export function roundingOfRun(loop: TrainingLoop, model: LlamaModel, optim: string, shapesOf: (rows: readonly number[], rounding: PackingMultiples) => StepShapes): Required<PackingMultiples> {
-  const room = Math.floor(TRACE_BOUND.maxBytes / stepFunctionBytes(model.config.numHiddenLayers, optim));
+  const { numHiddenLayers, hiddenSize } = model.config;
+  const { length } = shapesOf(loop.batches[0]!, {});
+  const room = Math.floor(TRACE_BOUND.maxBytes / stepFunctionBytes(numHiddenLayers, optim, length * hiddenSize));
   return roundingFor(loop.state.maxSteps, (rounding) => estimateShapes(loop.batches, (rows) => shapesOf(rows, rounding)), room);
 }
