@@ -70,7 +70,8 @@ export { AdamW, AdamW8bit, SGD, clipFactor, globalNorm, type AdamWOptions, type 
 export { REWARD_DEFAULTS, RewardTrainer, type HeldOutRewards, type RewardConfig, type RewardTrainerOptions } from "./step/rewardTrainer";
 export { SFT_DEFAULTS, SFTTrainer, type SFTConfig, type SFTTrainerOptions } from "./step/sftTrainer";
 export { scheduleFactor, type SchedulerType } from "./step/schedule";
-export { TrainingDivergedError, type TrainOutput } from "./step/trainer";
+export { TrainingDivergedError } from "./step/finite";
+export type { TrainOutput } from "./step/trainer";
 
 export { historyFrame } from "./log/frame";
 export { jsonlCallback, readJsonl, writeJsonl } from "./log/jsonl";

@@ -15,7 +15,8 @@ import { saveCheckpoint } from "./checkpoint";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { roundingOfRun } from "./shapeCount";
-import { TrainingLoop, type TrainingMethod, type TrainOutput } from "./trainer";
+import { TrainingLoop, type TrainOutput } from "./trainer";
+import type { TrainingMethod } from "./trainingMethod";
 
 /** TRL's SFTConfig in camelCase. */
 export interface SFTConfig extends TrainingArguments, Required<SFTTokenizeOptions> {

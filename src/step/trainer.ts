@@ -1,41 +1,17 @@
-import type { Tensor, Variable } from "@tensorflow/tfjs";
+import type { Tensor } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { stopSignal } from "../engine/host";
 import { LeakSentinel } from "../engine/sentinel";
 import type { TrainingArguments } from "./arguments";
-import { epochBatches } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
-import { SMALLEST_SCALE } from "./lossScaler";
-import type { ParameterGroup } from "./optimizer";
-import { requireMemory, planRun, type MemoryNeeds, type PlannedRun } from "./memoryAdvice";
+import { requireFinite } from "./finite";
+import { LogWindow } from "./logWindow";
+import { requireMemory, planRun, type PlannedRun } from "./memoryAdvice";
 import { variableBytes, type MemoryPlan } from "./memoryPlan";
 import { scheduleFactor } from "./schedule";
-import { TrainStep, type LossFunction } from "./trainStep";
-
-/** What a training method adds to the shared loop: its data and its loss. */
-export interface TrainingMethod {
-  parameters: ReadonlyMap<string, Variable>;
-  /** Default: norms and biases do not decay, all else does. */
-  parameterGroups?: readonly ParameterGroup[] | undefined;
-  /** Tokens of each training row, as the batches are grouped by. */
-  lengths: readonly number[];
-  /**
-   * Builds the device tensors of a batch. The loop disposes them.
-   * @param step rows of all batches that are accumulated with this one, itself among them
-   */
-  prepare(rows: readonly number[], step: readonly (readonly number[])[]): Promise<{ tensors: Tensor[]; tokens: number }>;
-  loss: LossFunction;
-  /** Names of the loss function's metrics, in their order. */
-  metricNames: readonly string[];
-  /** Whether the log says how many tokens the run has trained on so far, as `num_tokens`. */
-  countsTokens?: boolean;
-  /** What its memory is predicted from; without it the run is not checked. */
-  memory?: MemoryNeeds;
-  /** Measures the held-out rows; names without the prefix `eval_`. */
-  evaluate?(signal: AbortSignal): Promise<Record<string, number> | null>;
-  /** Writes a checkpoint. */
-  save?(path: string, state: TrainerState): Promise<void>;
-}
+import { firstMeetings, planSteps } from "./stepPlan";
+import type { TrainingMethod } from "./trainingMethod";
+import { TrainStep } from "./trainStep";
 
 export interface TrainOutput {
   globalStep: number;
@@ -45,11 +21,6 @@ export interface TrainOutput {
   metrics: Record<string, number>;
   /** True when the run ended before its last step because Stop was pressed. */
   stopped: boolean;
-}
-
-/** Thrown when the loss or the gradient is no finite number. */
-export class TrainingDivergedError extends Error {
-  override name = "TrainingDivergedError";
 }
 
 /**
@@ -77,7 +48,7 @@ export class TrainingLoop {
     const batchesPerEpoch = Math.ceil(method.lengths.length / args.perDeviceTrainBatchSize);
     this.stepsPerEpoch = Math.ceil(batchesPerEpoch / args.gradientAccumulationSteps);
     const maxSteps = args.maxSteps > 0 ? args.maxSteps : Math.ceil(this.stepsPerEpoch * args.numTrainEpochs);
-    this.plan = this.planSteps(maxSteps);
+    this.plan = planSteps(method.lengths, maxSteps, args);
     this.state = { step: 0, maxSteps, epoch: 0, numTrainEpochs: maxSteps / this.stepsPerEpoch, logHistory: [], startedAt: 0, stopped: false };
     const before = variableBytes();
     this.step = new TrainStep(method.parameters, method.loss, args, method.parameterGroups);
@@ -105,26 +76,9 @@ export class TrainingLoop {
     if (run) this.checkedPlan ??= requireMemory(run);
   }
 
-  /** The row numbers of every step's batches. */
-  private planSteps(maxSteps: number): number[][][] {
-    const plan: number[][][] = [];
-    for (let epoch = 0; plan.length < maxSteps; epoch++) {
-      const batches = epochBatches(this.method.lengths, epoch, this.args);
-      for (let i = 0; i < batches.length; i += this.args.gradientAccumulationSteps) plan.push(batches.slice(i, i + this.args.gradientAccumulationSteps));
-    }
-    return plan.slice(0, maxSteps);
-  }
-
   /** The batches, as row numbers, in which the run meets each row that it needs for the first time. */
   firstBatches(): number[][] {
-    const met = new Set<number>();
-    const first: number[][] = [];
-    for (const step of this.plan) {
-      if (met.size === this.method.lengths.length) break;
-      first.push(...step.filter((rows) => rows.some((row) => !met.has(row))));
-      step.flat().forEach((row) => met.add(row));
-    }
-    return first;
+    return firstMeetings(this.plan);
   }
 
   /** Ends the run after the step that is being computed. */
@@ -161,7 +115,7 @@ export class TrainingLoop {
         prepared = isLast ? Promise.resolve([]) : this.prepareStep(state.step + 1);
         prepared.catch(() => undefined);
         const values = await read();
-        this.checkFinite(values, rows);
+        requireFinite(values, { step: state.step + 1, rows, isScaled: this.step.scaler !== null });
         if (!Number.isFinite(values[0]!)) this.skipped++;
         state.step++;
         state.epoch = state.step / this.stepsPerEpoch;
@@ -231,19 +185,6 @@ export class TrainingLoop {
     return batches;
   }
 
-  private checkFinite(values: Float32Array, rows: number[]): void {
-    const [norm, loss] = values as unknown as [number, number];
-    const overflowed = this.step.scaler !== null && !Number.isFinite(norm);
-    if (Number.isFinite(loss) && (Number.isFinite(norm) || (overflowed && values.at(-1)! >= SMALLEST_SCALE))) return;
-    if (overflowed && Number.isFinite(loss)) {
-      throw new TrainingDivergedError(`Step ${this.state.step + 1}: gradients overflow float16 even where nothing is scaled up, on the rows ${rows.join(", ")}. Lower learningRate, or train with precision bfloat16 or float32.`);
-    }
-    throw new TrainingDivergedError(
-      `Step ${this.state.step + 1}: the loss is ${loss} and the gradient's norm ${norm}, on the rows ${rows.join(", ")}. ` +
-        "Look at these rows; then lower learningRate, or train with precision float32.",
-    );
-  }
-
   private async log(measured: LogRow): Promise<void> {
     const row = { ...measured, ...this.tokenCount() };
     this.state.logHistory.push(row);
@@ -261,31 +202,3 @@ export class TrainingLoop {
 
 /** The tensors of batches that are being prepared, none if that failed. */
 const settled = (prepared: Promise<{ tensors: Tensor[] }[]>): Promise<Tensor[]> => prepared.then((batches) => batches.flatMap(({ tensors }) => tensors), () => []);
-
-/** Means of what the steps since the last row measured. */
-class LogWindow {
-  private steps: Float32Array[] = [];
-  private rate = 0;
-
-  constructor(private readonly metricNames: readonly string[]) {}
-
-  add(values: Float32Array, rate: number): void {
-    this.steps.push(values);
-    this.rate = rate;
-  }
-
-  get isEmpty(): boolean {
-    return this.steps.length === 0;
-  }
-
-  row({ step, epoch }: TrainerState): LogRow {
-    const mean = (at: number, steps: readonly Float32Array[]): number => steps.reduce((sum, values) => sum + values[at]!, 0) / steps.length;
-    const counted = this.steps.filter(([norm]) => Number.isFinite(norm));
-    const row: LogRow = { step, epoch, loss: mean(1, this.steps), ...(counted.length > 0 ? { grad_norm: mean(0, counted) } : {}), learning_rate: this.rate };
-    this.metricNames.forEach((name, i) => (row[name] = mean(2 + i, this.steps)));
-    const lossScale = this.steps.at(-1)![2 + this.metricNames.length];
-    if (lossScale !== undefined) row.loss_scale = lossScale;
-    this.steps = [];
-    return row;
-  }
-}
