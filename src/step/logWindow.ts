@@ -1,5 +1,11 @@
 import type { LogRow, TrainerState } from "./callbacks";
 
+/** A window as JSON: what each step measured, and the learning rate of the last. Numbers that JSON lacks come as texts. */
+export interface WindowState {
+  steps: (number | string)[][];
+  rate: number;
+}
+
 /** Means of what the steps since the last row measured. */
 export class LogWindow {
   private steps: Float32Array[] = [];
@@ -14,6 +20,15 @@ export class LogWindow {
 
   get isEmpty(): boolean {
     return this.steps.length === 0;
+  }
+
+  get state(): WindowState {
+    return { steps: this.steps.map((values) => [...values]), rate: this.rate };
+  }
+
+  restore({ steps, rate }: WindowState): void {
+    this.steps = steps.map((values) => Float32Array.from(values, Number));
+    this.rate = rate;
   }
 
   row({ step, epoch }: TrainerState): LogRow {

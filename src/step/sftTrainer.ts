@@ -11,11 +11,10 @@ import { learntLabels, packSequences } from "../tokens/packSequences";
 import { learnsAnything, tokenizeSFTRows, type LabelledRow, type SFTRow, type SFTTokenizeOptions } from "../tokens/sft";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import { saveCheckpoint } from "./checkpoint";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { roundingOfRun } from "./shapeCount";
-import { TrainingLoop, type TrainOutput } from "./trainer";
+import { TrainingLoop, type TrainOptions, type TrainOutput } from "./trainer";
 import type { TrainingMethod } from "./trainingMethod";
 
 /** TRL's SFTConfig in camelCase. */
@@ -55,7 +54,6 @@ export class SFTTrainer extends MethodTrainer {
   protected readonly evaluation: JitFunction<Tensor[], Tensor>;
   /** Rows that stand together: one each, or with `packing` as many as fit. */
   private readonly bins: readonly (readonly number[])[];
-  private prepared = 0;
 
   /** @throws with the row's number for a row that cannot be trained on, with the argument's name for a bad setting */
   constructor(private readonly options: SFTTrainerOptions) {
@@ -92,7 +90,7 @@ export class SFTTrainer extends MethodTrainer {
       parameters: model.trainableParameters,
       parameterGroups,
       lengths: this.bins.map((rows) => tokensOf(this.rowsOf(rows))),
-      prepare: async (bins, step) => this.prepare(bins, step),
+      prepare: async (bins, step, batch) => this.prepare(bins, step, batch),
       loss: (tensors) => this.loss(tensors),
       metricNames: METRICS,
       countsTokens: true,
@@ -103,7 +101,9 @@ export class SFTTrainer extends MethodTrainer {
         copiesReference: () => false,
       },
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
-      save: (path, state) => saveCheckpoint(path, this.options, this.args, state),
+      begin: () => void (model.fingerprint = null),
+      // Under an adapter the model's own weights are in no checkpoint.
+      subject: { trainer: "SFTTrainer", parts: this.options, datasets: { trainDataset: this.trainRows, evalDataset: this.evalRows }, origin: this.lora ? model.parameters : new Map() },
     };
   }
 
@@ -155,13 +155,13 @@ export class SFTTrainer extends MethodTrainer {
   }
 
   /** A batch's tensors: what each token's loss counts, the seed of its dropout, and those of the packed rows. */
-  private prepare(bins: readonly number[], step: readonly (readonly number[])[]): { tensors: Tensor[]; tokens: number } {
+  private prepare(bins: readonly number[], step: readonly (readonly number[])[], batch: number): { tensors: Tensor[]; tokens: number } {
     const rows = this.inBins(bins);
     const learnt = this.inBins(step.flat()).reduce((sum, row) => sum + learntLabels(row), 0);
     return {
       tokens: tokensOf(rows),
       // The loop takes the mean over the step's batches.
-      tensors: [tf.scalar(step.length / learnt), tf.tensor1d([this.prepared++, this.args.seed | 0], "int32"), ...this.packed(rows)],
+      tensors: [tf.scalar(step.length / learnt), tf.tensor1d([batch, this.args.seed | 0], "int32"), ...this.packed(rows)],
     };
   }
 
@@ -169,12 +169,10 @@ export class SFTTrainer extends MethodTrainer {
     return sequenceTensorList(toSequenceTensors(packSequences(rows, this.packing)));
   }
 
-  /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. @throws Error while the adapter is merged into the model */
-  async train(): Promise<TrainOutput> {
+  /** As for every trainer. @throws Error while the adapter is merged into the model */
+  override async train(options?: TrainOptions): Promise<TrainOutput> {
     if (this.lora?.isMerged) throw new Error("train: the adapter is merged into the model, where it has no effect. Call its unmerge() first.");
-    this.loop.checkMemory();
-    this.options.model.fingerprint = null;
-    return this.loop.run();
+    return super.train(options);
   }
 
   /** Means over the tokens that are learnt of the evaluation rows. */

@@ -1,7 +1,7 @@
 import type { Tensor, Variable } from "@tensorflow/tfjs";
-import type { TrainerState } from "./callbacks";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { ParameterGroup } from "./optimizer";
+import type { RunSubject } from "./run/subject";
 import type { LossFunction } from "./trainStep";
 
 /** What a training method adds to the shared loop: its data and its loss. */
@@ -14,8 +14,9 @@ export interface TrainingMethod {
   /**
    * Builds the device tensors of a batch. The loop disposes them.
    * @param step rows of all batches that are accumulated with this one, itself among them
+   * @param batch its number in the run, from 0: what random numbers may depend on, so that a resumed run draws the same
    */
-  prepare(rows: readonly number[], step: readonly (readonly number[])[]): Promise<{ tensors: Tensor[]; tokens: number }>;
+  prepare(rows: readonly number[], step: readonly (readonly number[])[], batch: number): Promise<{ tensors: Tensor[]; tokens: number }>;
   loss: LossFunction;
   /** Names of the loss function's metrics, in their order. */
   metricNames: readonly string[];
@@ -25,6 +26,8 @@ export interface TrainingMethod {
   memory?: MemoryNeeds;
   /** Measures the held-out rows; names without the prefix `eval_`. */
   evaluate?(signal: AbortSignal): Promise<Record<string, number> | null>;
-  /** Writes a checkpoint. */
-  save?(path: string, state: TrainerState): Promise<void>;
+  /** Called once before the first step, while the weights are still those of the run's beginning. */
+  begin?(): void | Promise<void>;
+  /** What the run's folder and checkpoints hold. Without it nothing is written. */
+  subject?: RunSubject;
 }

@@ -1,16 +1,20 @@
 import fs from "node:fs";
 import path from "node:path";
-import type { LogRow, TrainerCallback } from "../step/callbacks";
+import type { LogRow, TrainerCallback } from "./callbacks";
 
 const NOT_IN_JSON: Record<string, number> = { NaN, Infinity, "-Infinity": -Infinity };
 
-/** A row as one line of JSON. NaN and infinities, which JSON lacks, are written as the strings that Python's float() reads. */
-function lineOf(row: LogRow): string {
-  return `${JSON.stringify(row, (_key, value: unknown) => (typeof value === "number" && !Number.isFinite(value) ? String(value) : value))}\n`;
+/** As JSON; NaN and infinities, which JSON lacks, as the strings that Python's float() reads. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, (_key, part: unknown) => (typeof part === "number" && !Number.isFinite(part) ? String(part) : part), indent);
 }
 
-function rowOf(line: string): LogRow {
-  const row = JSON.parse(line) as Record<string, unknown>;
+/** A value as one line of JSON. */
+export const jsonLine = (value: unknown): string => `${jsonText(value)}\n`;
+
+/** A row of a log as it was before `jsonText`. @throws TypeError for what is no row of numbers with a step */
+export function logRowOf(parsed: unknown): LogRow {
+  const row = { ...(parsed as Record<string, unknown>) };
   for (const [key, value] of Object.entries(row)) {
     const number = typeof value === "string" ? NOT_IN_JSON[value] : value;
     if (typeof number !== "number") throw new TypeError(`"${key}" is ${JSON.stringify(value)}, and a log holds numbers only`);
@@ -23,7 +27,9 @@ function rowOf(line: string): LogRow {
 /** Writes a log, one row a line, in place of what the file held. Folders are made as needed. */
 export function writeJsonl(file: string, rows: readonly LogRow[]): void {
   fs.mkdirSync(path.dirname(file), { recursive: true });
-  fs.writeFileSync(file, rows.map(lineOf).join(""));
+  const temporary = `${file}.${process.pid}.part`;
+  fs.writeFileSync(temporary, rows.map(jsonLine).join(""));
+  fs.renameSync(temporary, file);
 }
 
 /**
@@ -36,13 +42,13 @@ export function readJsonl(file: string): LogRow[] {
   const rows = lines.flatMap((line, index) => {
     if (line.trim() === "") return [];
     try {
-      return [rowOf(line)];
+      return [logRowOf(JSON.parse(line))];
     } catch (error) {
       throw new Error(`${file}, line ${index + 1}: ${(error as Error).message}`);
     }
   });
   try {
-    if (torn.trim() !== "") rows.push(rowOf(torn));
+    if (torn.trim() !== "") rows.push(logRowOf(JSON.parse(torn)));
   } catch {
     return rows;
   }
@@ -50,17 +56,21 @@ export function readJsonl(file: string): LogRow[] {
 }
 
 /**
- * Keeps the run's log on disk as it grows, in `log.jsonl` of the folder. A run that starts anew replaces the file;
- * one that is resumed at some step keeps the rows up to it.
+ * Keeps the run's log on disk as it grows, in `log.jsonl` of the folder. When a run begins the file is written anew with
+ * what was logged before: nothing, or the rows up to the step at which it is resumed.
  */
 export function jsonlCallback(folder: string): TrainerCallback {
   const file = path.join(folder, "log.jsonl");
+  let hasBegun = false;
+  const append = (row: LogRow): void => {
+    if (hasBegun) fs.appendFileSync(file, jsonLine(row));
+  };
   return {
     onTrainBegin(state) {
-      const kept = state.step > 0 && fs.existsSync(file) ? readJsonl(file).filter((row) => row.step <= state.step) : [];
-      writeJsonl(file, kept);
+      writeJsonl(file, state.logHistory);
+      hasBegun = true;
     },
-    onLog: (_state, row) => fs.appendFileSync(file, lineOf(row)),
-    onEvaluate: (_state, metrics) => fs.appendFileSync(file, lineOf(metrics)),
+    onLog: (_state, row) => append(row),
+    onEvaluate: (_state, metrics) => append(metrics),
   };
 }
