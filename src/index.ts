@@ -73,6 +73,7 @@ export { SFT_DEFAULTS, SFTTrainer, type SFTConfig, type SFTTrainerOptions } from
 export { scheduleFactor, type SchedulerType } from "./step/schedule";
 export { TrainingDivergedError } from "./step/finite";
 export { CheckpointError } from "./step/resume";
+export { readSamples, type Sample, type SampleOptions } from "./step/run/samples";
 export type { TrainOptions, TrainOutput } from "./step/trainer";
 
 export { historyFrame } from "./log/frame";

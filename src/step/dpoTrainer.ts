@@ -15,6 +15,7 @@ import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { Reference, referenceState } from "./reference";
+import { callbacksWithSamples, type SampleOptions } from "./run/samples";
 import type { RunSubject } from "./run/subject";
 import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop } from "./trainer";
@@ -33,6 +34,8 @@ export const DPO_DEFAULTS: DPOConfig = {
 };
 
 export interface DPOTrainerOptions extends MethodTrainerOptions<PreferenceRow, DPOConfig> {
+  /** Prompts that the model answers at some steps, kept in `samples.jsonl` of `args.outputDir`. */
+  samples?: SampleOptions;
   /** The policy. Its weights are trained in place. */
   model: LlamaForCausalLM;
   /** π_ref. Default: the policy as it is now, copied until every reference log-probability is known. */
@@ -86,7 +89,7 @@ export class DPOTrainer extends MethodTrainer {
         options.model.fingerprint = null;
       },
       subject: this.subject(),
-    }, this.args, options.callbacks ?? []);
+    }, this.args, callbacksWithSamples(options, this.args));
     const padTokenId = options.tokenizer.padTokenId ?? 0;
     this.packing = { padTokenId, ...roundingOfRun(this.loop, options.model, this.args.optim, (rows, rounding) => packPairs(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding })) };
     this.reference = new Reference(options.model, options.refModel, () => this.firstBatches(), this.args.precision, this.packing);

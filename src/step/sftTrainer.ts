@@ -13,6 +13,7 @@ import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./
 import { chunks } from "./batches";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
+import { callbacksWithSamples, type SampleOptions } from "./run/samples";
 import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop, type TrainOptions, type TrainOutput } from "./trainer";
 import type { TrainingMethod } from "./trainingMethod";
@@ -26,6 +27,8 @@ export interface SFTConfig extends TrainingArguments, Required<SFTTokenizeOption
 export const SFT_DEFAULTS: SFTConfig = { ...TRAINING_DEFAULTS, learningRate: 2e-5, completionOnlyLoss: null, assistantOnlyLoss: false, maxLength: 1024, packing: false };
 
 export interface SFTTrainerOptions extends MethodTrainerOptions<SFTRow, SFTConfig> {
+  /** Prompts that the model answers at some steps, kept in `samples.jsonl` of `args.outputDir`. */
+  samples?: SampleOptions;
   /** Its weights, or those of its adapter where it has one, are trained in place. */
   model: LlamaForCausalLM;
   /** Adds a LoRA adapter to the model, with values drawn from `args.seed`. */
@@ -75,7 +78,7 @@ export class SFTTrainer extends MethodTrainer {
       return tf.stack([loss, entropy, correct, tokens]);
     }, { precision: this.args.precision, name: "sft_evaluate", expectedTraces: BUCKETED });
     try {
-      this.loop = new TrainingLoop(this.method(), this.args, options.callbacks ?? []);
+      this.loop = new TrainingLoop(this.method(), this.args, callbacksWithSamples(options, this.args));
     } catch (error) {
       if (options.peftConfig) this.lora?.unload();
       throw error;

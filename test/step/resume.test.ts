@@ -6,6 +6,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { engineMemory } from "../../src/engine/info";
 import { readJsonl } from "../../src/step/jsonl";
+import { readSamples, type Sample } from "../../src/step/run/samples";
 import type { TrainOptions, TrainOutput } from "../../src/step/trainer";
 import { PLACES, type KilledRun } from "./killedRun";
 import { caseTrainer, type CaseName, type RunCase } from "./runCases";
@@ -24,6 +25,7 @@ interface Ended {
   output: TrainOutput;
   /** All that the run left: the log on disk and the bytes of its last checkpoint's tensors. */
   log: unknown[];
+  samples: Sample[];
   weights: Record<string, Buffer>;
 }
 
@@ -34,9 +36,10 @@ async function run(name: CaseName, what: RunCase, options?: TrainOptions): Promi
     const output = await trainer.train(options);
     const log = readJsonl(path.join(what.outputDir, "log.jsonl"));
     assert.deepEqual(log, trainer.state.logHistory);
+    const samples = name === "reward" ? [] : readSamples(what.outputDir);
     const last = path.join(what.outputDir, `checkpoint-${trainer.state.step}`);
     const tensors = readdirSync(last).filter((file) => file.endsWith(".safetensors"));
-    return { output, log, weights: Object.fromEntries(tensors.map((file) => [file, readFileSync(path.join(last, file))])) };
+    return { output, log, samples, weights: Object.fromEntries(tensors.map((file) => [file, readFileSync(path.join(last, file))])) };
   } finally {
     dispose();
     assert.deepEqual(engineMemory(), start);
@@ -69,6 +72,8 @@ for (const [name, placeOf, files] of cases) {
     const resumed = await run(name, { outputDir: what.outputDir }, { resumeFromCheckpoint: true });
     const context = `killed ${what.place} at step ${what.step}`;
     assert.deepEqual(resumed.log, whole.log, context);
+    assert.deepEqual(resumed.samples, whole.samples, context);
+    assert.deepEqual(whole.samples.map(({ step, prompt }) => [step, prompt]), name === "reward" ? [] : [0, 3, 6, 9, 12].flatMap((step) => [[step, "abc"], [step, "xyz"]]));
     assert.equal(resumed.output.trainingLoss, whole.output.trainingLoss, context);
     assert.deepEqual(Object.keys(resumed.weights).sort(), files);
     for (const file of files) assert.ok(resumed.weights[file]!.equals(whole.weights[file]!), `${file}, ${context}`);

@@ -1,3 +1,4 @@
+import type { PreferenceRow } from "../../src/data/preference";
 import type { LlamaForCausalLM } from "../../src/model/llama";
 import { LlamaForSequenceClassification } from "../../src/model/classification";
 import { withFreshHead, withLabels } from "../../src/model/classifierHead";
@@ -6,6 +7,7 @@ import type { TrainerCallback } from "../../src/step/callbacks";
 import { DPOTrainer } from "../../src/step/dpoTrainer";
 import type { MethodTrainer } from "../../src/step/methodTrainer";
 import { RewardTrainer } from "../../src/step/rewardTrainer";
+import type { SampleOptions } from "../../src/step/run/samples";
 import { SFTTrainer } from "../../src/step/sftTrainer";
 import { tinyModel } from "../generate/tinyModel";
 import { tinyRows, tinyTokenizer } from "./tiny";
@@ -17,6 +19,9 @@ export type CaseName = "dpo" | "sft" | "reward";
 export interface RunCase {
   outputDir: string;
   args?: Partial<TrainingArguments>;
+  /** Rows and model weights other than the case's. */
+  rows?: PreferenceRow[];
+  seed?: number;
   callbacks?: TrainerCallback[];
 }
 
@@ -27,13 +32,13 @@ const ARGS: Record<CaseName, Partial<TrainingArguments>> = {
   reward: { optim: "sgd", sgdMomentum: 0.9, perDeviceTrainBatchSize: 4, learningRate: 1e-2, lrSchedulerType: "constant_with_warmup", warmupSteps: 3 },
 };
 
-const rows = tinyRows(16);
+const pairs = tinyRows(16);
 const held = tinyRows(5, 30);
-const chats = (pairs: typeof rows) => pairs.map(({ prompt, chosen }) => ({ prompt: [{ role: "user", content: prompt }], completion: [{ role: "assistant", content: chosen }] }));
+const chats = (rows: PreferenceRow[]) => rows.map(({ prompt, chosen }) => ({ prompt: [{ role: "user", content: prompt }], completion: [{ role: "assistant", content: chosen }] }));
 
 /** A score head on the tiny model. */
-async function classifier(): Promise<LlamaForSequenceClassification> {
-  const base = await model();
+async function classifier(seed?: number): Promise<LlamaForSequenceClassification> {
+  const base = await model(seed);
   const config = withLabels(base.hfConfig, { numLabels: 1 });
   try {
     return await LlamaForSequenceClassification.create(config, withFreshHead(config, (name) => base.read(name), 4));
@@ -43,15 +48,17 @@ async function classifier(): Promise<LlamaForSequenceClassification> {
 }
 
 /** Wide enough for moments of 8 bits in its embedding and, at rank 128, in the matrices of its adapter. */
-const model = (): Promise<LlamaForCausalLM> => tinyModel({ vocab: 160, scale: 0.2, positions: 64, eos: 3 });
+const model = (seed = 1): Promise<LlamaForCausalLM> => tinyModel({ vocab: 160, scale: 0.2, positions: 64, eos: 3, seed });
+
+const samples: SampleOptions = { prompts: ["abc", "xyz"], steps: 3, generation: { maxNewTokens: 6, doSample: true, seed: 5 } };
 
 /** A trainer of a fresh model of the case. */
-export async function caseTrainer(name: CaseName, { outputDir, args, callbacks = [] }: RunCase): Promise<{ trainer: MethodTrainer; dispose(): void }> {
+export async function caseTrainer(name: CaseName, { outputDir, args, callbacks = [], rows = pairs, seed }: RunCase): Promise<{ trainer: MethodTrainer; dispose(): void }> {
   const common = { tokenizer: tinyTokenizer(), callbacks, args: { maxSteps: 12, loggingSteps: 3, saveSteps: 2, saveTotalLimit: 3, ...ARGS[name], outputDir, ...args } };
-  const trained = name === "reward" ? await classifier() : await model();
+  const trained = name === "reward" ? await classifier(seed) : await model(seed);
   const trainer =
-    name === "dpo" ? new DPOTrainer({ ...common, model: trained as LlamaForCausalLM, trainDataset: rows, evalDataset: held })
-    : name === "sft" ? new SFTTrainer({ ...common, model: trained as LlamaForCausalLM, trainDataset: chats(rows), evalDataset: chats(held), peftConfig: { r: 128, loraDropout: 0.2 } })
+    name === "dpo" ? new DPOTrainer({ ...common, samples, model: trained as LlamaForCausalLM, trainDataset: rows, evalDataset: held })
+    : name === "sft" ? new SFTTrainer({ ...common, samples, model: trained as LlamaForCausalLM, trainDataset: chats(rows), evalDataset: chats(held), peftConfig: { r: 128, loraDropout: 0.2 } })
     : new RewardTrainer({ ...common, model: trained as LlamaForSequenceClassification, trainDataset: rows, evalDataset: held });
   return {
     trainer,
