@@ -67,16 +67,15 @@ export { MemoryError, type MemoryAdvice } from "./step/memoryAdvice";
 export { planMemory, type MemoryArguments, type MemoryParts, type MemoryPlan, type MemoryPlanOptions } from "./step/memoryPlan";
 export type { StepShapes } from "./step/memoryCounts";
 export { AdamW, AdamW8bit, SGD, clipFactor, globalNorm, type AdamWOptions, type AdamW8bitOptions, type Optimizer, type OptimizerName, type ParameterGroup, type SGDOptions } from "./step/optimizer";
-export { jsonlCallback, readJsonl, writeJsonl } from "./step/jsonl";
 export { REWARD_DEFAULTS, RewardTrainer, type HeldOutRewards, type RewardConfig, type RewardTrainerOptions } from "./step/rewardTrainer";
 export { SFT_DEFAULTS, SFTTrainer, type SFTConfig, type SFTTrainerOptions } from "./step/sftTrainer";
 export { scheduleFactor, type SchedulerType } from "./step/schedule";
-export { TrainingDivergedError } from "./step/finite";
 export { CheckpointError } from "./step/resume";
 export { readSamples, type Sample, type SampleOptions } from "./step/run/samples";
-export type { TrainOptions, TrainOutput } from "./step/trainer";
+export { TrainingDivergedError, type TrainOptions, type TrainOutput } from "./step/trainer";
 
 export { historyFrame } from "./log/frame";
+export { jsonlCallback, readJsonl, writeJsonl } from "./log/jsonl";
 export { memoryTable } from "./log/memoryTable";
 export { progressBar, progressCallback, type ProgressBar } from "./log/progress";
 export { sideBySide, table, type Table, type TableOptions } from "./log/table";

@@ -14,6 +14,8 @@ import { firstMeetings, planSteps } from "./stepPlan";
 import type { TrainingMethod } from "./trainingMethod";
 import { TrainStep } from "./trainStep";
 
+export { TrainingDivergedError } from "./finite";
+
 export interface TrainOptions {
   /**
    * Goes on from a checkpoint as if the run had not been interrupted: from this folder, or with true from the newest one

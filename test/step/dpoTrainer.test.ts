@@ -13,7 +13,7 @@ import type { LlamaForCausalLM } from "../../src/model/llama";
 import { loadModel } from "../../src/model/load";
 import type { LogRow, TrainerCallback } from "../../src/step/callbacks";
 import { DPOTrainer, type DPOTrainerOptions } from "../../src/step/dpoTrainer";
-import { TrainingDivergedError } from "../../src/step/finite";
+import { TrainingDivergedError } from "../../src/step/trainer";
 import { allClose } from "../engine/close";
 import { tinyModel } from "../generate/tinyModel";
 import { referenceLogp, weightsOf } from "../model/reference";

@@ -7,8 +7,7 @@ import { jit } from "../../src/engine/jit";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "../../src/step/arguments";
 import { AdamW } from "../../src/step/optimizer";
 import { TrainStep } from "../../src/step/trainStep";
-import { TrainingDivergedError } from "../../src/step/finite";
-import { TrainingLoop } from "../../src/step/trainer";
+import { TrainingDivergedError, TrainingLoop } from "../../src/step/trainer";
 import { allClose } from "../engine/close";
 
 let names = 0;

@@ -1,0 +1,1 @@
+export { jsonlCallback, readJsonl, writeJsonl } from "../step/jsonl";
