@@ -1,7 +1,8 @@
 import type { PreferenceRow } from "../../src/data/preference";
-import type { LlamaForCausalLM } from "../../src/model/llama";
 import { LlamaForSequenceClassification } from "../../src/model/classification";
 import { withFreshHead, withLabels } from "../../src/model/classifierHead";
+import type { LlamaForCausalLM } from "../../src/model/llama";
+import type { LoraConfig } from "../../src/model/lora";
 import type { TrainingArguments } from "../../src/step/arguments";
 import type { TrainerCallback } from "../../src/step/callbacks";
 import { DPOTrainer } from "../../src/step/dpoTrainer";
@@ -22,6 +23,7 @@ export interface RunCase {
   /** Rows and model weights other than the case's. */
   rows?: PreferenceRow[];
   seed?: number;
+  peftConfig?: Partial<LoraConfig>;
   callbacks?: TrainerCallback[];
 }
 
@@ -53,12 +55,12 @@ const model = (seed = 1): Promise<LlamaForCausalLM> => tinyModel({ vocab: 160, s
 const samples: SampleOptions = { prompts: ["abc", "xyz"], steps: 3, generation: { maxNewTokens: 6, doSample: true, seed: 5 } };
 
 /** A trainer of a fresh model of the case. */
-export async function caseTrainer(name: CaseName, { outputDir, args, callbacks = [], rows = pairs, seed }: RunCase): Promise<{ trainer: MethodTrainer; dispose(): void }> {
+export async function caseTrainer(name: CaseName, { outputDir, args, callbacks = [], rows = pairs, seed, peftConfig = { r: 128, loraDropout: 0.2 } }: RunCase): Promise<{ trainer: MethodTrainer; dispose(): void }> {
   const common = { tokenizer: tinyTokenizer(), callbacks, args: { maxSteps: 12, loggingSteps: 3, saveSteps: 2, saveTotalLimit: 3, ...ARGS[name], outputDir, ...args } };
   const trained = name === "reward" ? await classifier(seed) : await model(seed);
   const trainer =
     name === "dpo" ? new DPOTrainer({ ...common, samples, model: trained as LlamaForCausalLM, trainDataset: rows, evalDataset: held })
-    : name === "sft" ? new SFTTrainer({ ...common, samples, model: trained as LlamaForCausalLM, trainDataset: chats(rows), evalDataset: chats(held), peftConfig: { r: 128, loraDropout: 0.2 } })
+    : name === "sft" ? new SFTTrainer({ ...common, samples, model: trained as LlamaForCausalLM, trainDataset: chats(rows), evalDataset: chats(held), peftConfig })
     : new RewardTrainer({ ...common, model: trained as LlamaForSequenceClassification, trainDataset: rows, evalDataset: held });
   return {
     trainer,
