@@ -39,6 +39,7 @@ export class RunKeeper {
   async begin(): Promise<void> {
     const { args: { outputDir, overwriteOutputDir, saveSteps } } = this;
     if (!outputDir) return;
+    await clearLeftovers(outputDir);
     await makeWay(outputDir, overwriteOutputDir);
     if (saveSteps > 0) this.origin = await weightsSum(this.subject.origin);
     await this.beginFolder(outputDir, null);
@@ -46,7 +47,6 @@ export class RunKeeper {
 
   private async beginFolder(outputDir: string, resumedAt: number | null): Promise<void> {
     mkdirSync(outputDir, { recursive: true });
-    await clearLeftovers(outputDir);
     writeJson(join(outputDir, RUN_FILES.args), namedArguments(this.args));
     writeDescription(outputDir, this.subject, this.identity, this.args.seed, resumedAt);
   }
@@ -54,6 +54,7 @@ export class RunKeeper {
   /** Opens the checkpoint to continue from. @throws CheckpointError before anything is changed */
   async open(resumeFrom: string | true, state: TrainerState): Promise<OpenCheckpoint> {
     const { args: { outputDir, overwriteOutputDir }, subject } = this;
+    if (outputDir) await clearLeftovers(outputDir);
     const path = checkpointPath(resumeFrom, outputDir);
     if (this.origin === undefined && state.step > 0 && subject.origin.size > 0) throw new CheckpointError("resumeFromCheckpoint: this trainer has trained already, so the weights that the run began with are gone. Make a new trainer with the model as it was before.");
     this.origin ??= await weightsSum(subject.origin);

@@ -40,11 +40,15 @@ export async function removeOldest(folder: string, keep: number, step: number): 
   for (const { path } of done.slice(0, -keep)) await rm(path, { recursive: true });
 }
 
-/** Removes what a process that was killed left half written. */
+/** Removes what a process that was killed left half written; a checkpoint that was being replaced is put back. */
 export async function clearLeftovers(folder: string): Promise<void> {
   if (!existsSync(folder)) return;
   const halves = readdirSync(folder).filter((name) => /^(checkpoint-\d+|[a-z_]+\.jsonl?)\.\d+\.(part|former)(\.\d+\.part)?$/.test(name));
-  for (const name of halves) await rm(join(folder, name), { recursive: true });
+  for (const name of halves) {
+    const replaced = /^(checkpoint-\d+)\.\d+\.former$/.exec(name)?.[1];
+    if (replaced && !existsSync(join(folder, replaced))) renameSync(join(folder, name), join(folder, replaced));
+    else await rm(join(folder, name), { recursive: true });
+  }
 }
 
 /**
