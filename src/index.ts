@@ -70,7 +70,9 @@ export { AdamW, AdamW8bit, SGD, clipFactor, globalNorm, type AdamWOptions, type 
 export { REWARD_DEFAULTS, RewardTrainer, type HeldOutRewards, type RewardConfig, type RewardTrainerOptions } from "./step/rewardTrainer";
 export { SFT_DEFAULTS, SFTTrainer, type SFTConfig, type SFTTrainerOptions } from "./step/sftTrainer";
 export { scheduleFactor, type SchedulerType } from "./step/schedule";
-export { TrainingDivergedError, type TrainOutput } from "./step/trainer";
+export { CheckpointError } from "./step/resume";
+export { readSamples, type Sample, type SampleOptions } from "./step/run/samples";
+export { TrainingDivergedError, type TrainOptions, type TrainOutput } from "./step/trainer";
 
 export { historyFrame } from "./log/frame";
 export { jsonlCallback, readJsonl, writeJsonl } from "./log/jsonl";
@@ -79,6 +81,7 @@ export { progressBar, progressCallback, type ProgressBar } from "./log/progress"
 export { sideBySide, table, type Table, type TableOptions } from "./log/table";
 
 export { barChart, type BarChartOptions } from "./chart/bar";
+export { compareRuns, type CompareRunsOptions, type RunComparison } from "./chart/compareRuns";
 export { ecdf, histogram, type HistogramOptions } from "./chart/distribution";
 export type { Figure } from "./chart/figure";
 export { heatmap, type HeatmapOptions } from "./chart/heatmap";
@@ -95,4 +98,5 @@ export { runFolder } from "./exercises/folders";
 export { HandOptimizer, type BatchTensors, type LanguageModel, type StepOptimizer } from "./exercises/handTraining";
 export { profile, profileName, type ProfileName, type Settings } from "./exercises/profile";
 export { question } from "./exercises/question";
+export { store, StoreError, type GetOptions, type Store } from "./exercises/store";
 export { todo, TodoError } from "./exercises/todo";

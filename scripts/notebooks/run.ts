@@ -63,6 +63,7 @@ export async function runNotebook(options: RunOptions, print = true): Promise<Ru
     environment: {
       ALIGNLAB_PROFILE: options.profile,
       ALIGNLAB_RUN_DIR: relative(root, folder),
+      ALIGNLAB_STORE_DIR: "runs/notebooks/store",
       JPY_SESSION_NAME: notebookPath(options.name, options.edition),
     },
   });

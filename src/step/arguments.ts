@@ -5,8 +5,10 @@ import { supportedSchedules, type SchedulerType } from "./schedule";
 
 /** Settings of a training run: transformers' TrainingArguments in camelCase, with the defaults of TRL. */
 export interface TrainingArguments {
-  /** Where checkpoints and the log go. Without it nothing is written. */
+  /** The run's folder: settings, versions, log, checkpoints. Without it nothing is written. */
   outputDir?: string;
+  /** Lets a new run take the place of one that `outputDir` holds. */
+  overwriteOutputDir: boolean;
   /** η. Default 1e-6, TRL's for DPO. */
   learningRate: number;
   numTrainEpochs: number;
@@ -60,7 +62,7 @@ export interface TrainingArguments {
 export const TRAINING_DEFAULTS: TrainingArguments = {
   learningRate: 1e-6, numTrainEpochs: 3, maxSteps: -1, perDeviceTrainBatchSize: 8, perDeviceEvalBatchSize: 8,
   gradientAccumulationSteps: 1, lrSchedulerType: "linear", warmupSteps: 0, maxGradNorm: 1,
-  optim: "adamw_torch", weightDecay: 0, sgdMomentum: 0, sgdNesterov: false, adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, loggingSteps: 10, evalSteps: 0, saveSteps: 0, saveTotalLimit: null,
+  optim: "adamw_torch", weightDecay: 0, sgdMomentum: 0, sgdNesterov: false, adamBeta1: 0.9, adamBeta2: 0.999, adamEpsilon: 1e-8, loggingSteps: 10, evalSteps: 0, saveSteps: 0, saveTotalLimit: null, overwriteOutputDir: false,
   seed: 42, shuffle: true, groupByLength: true, gradientCheckpointing: false, precision: "float32",
 };
 
@@ -69,7 +71,7 @@ const COUNTS = ["warmupSteps", "evalSteps", "saveSteps", "seed"] as const;
 const NOT_NEGATIVE = ["learningRate", "maxGradNorm", "weightDecay", "sgdMomentum", "adamEpsilon"] as const;
 
 const CHOICES = [["lrSchedulerType", supportedSchedules], ["optim", supportedOptimizers], ["precision", ["float32", "bfloat16", "float16"]]] as const;
-const SWITCHES = ["shuffle", "groupByLength", "sgdNesterov", "gradientCheckpointing"] as const;
+const SWITCHES = ["overwriteOutputDir", "shuffle", "groupByLength", "sgdNesterov", "gradientCheckpointing"] as const;
 
 /** "a", "b" or "c" */
 function oneOf(names: readonly string[]): string {

@@ -11,13 +11,14 @@ import { packedLength, packPairs, type PackingOptions } from "../tokens/packing"
 import { tokenizeRows, type TokenizedRow } from "../tokens/preference";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import { saveCheckpoint } from "./checkpoint";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
-import { Reference } from "./reference";
+import { Reference, referenceState } from "./reference";
+import { callbacksWithSamples, type SampleOptions } from "./run/samples";
+import type { RunSubject } from "./run/subject";
 import { roundingOfRun } from "./shapeCount";
-import { TrainingLoop, type TrainOutput } from "./trainer";
+import { TrainingLoop } from "./trainer";
 
 /** TRL's DPOConfig in camelCase. */
 export interface DPOConfig extends TrainingArguments, Required<Pick<PreferenceLossOptions, "lossType" | "beta" | "labelSmoothing" | "fDivergenceType">> {
@@ -33,6 +34,8 @@ export const DPO_DEFAULTS: DPOConfig = {
 };
 
 export interface DPOTrainerOptions extends MethodTrainerOptions<PreferenceRow, DPOConfig> {
+  /** Prompts that the model answers at some steps, kept in `samples.jsonl` of `args.outputDir`. */
+  samples?: SampleOptions;
   /** The policy. Its weights are trained in place. */
   model: LlamaForCausalLM;
   /** π_ref. Default: the policy as it is now, copied until every reference log-probability is known. */
@@ -80,8 +83,13 @@ export class DPOTrainer extends MethodTrainer {
       metricNames: METRICS,
       memory: this.memoryNeeds(),
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
-      save: (path, state) => saveCheckpoint(path, options, this.args, state),
-    }, this.args, options.callbacks ?? []);
+      begin: async () => {
+        await this.reference.freeze();
+        // From the first step on the weights are no longer the ones that the fingerprint names.
+        options.model.fingerprint = null;
+      },
+      subject: this.subject(),
+    }, this.args, callbacksWithSamples(options, this.args));
     const padTokenId = options.tokenizer.padTokenId ?? 0;
     this.packing = { padTokenId, ...roundingOfRun(this.loop, options.model, this.args.optim, (rows, rounding) => packPairs(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding })) };
     this.reference = new Reference(options.model, options.refModel, () => this.firstBatches(), this.args.precision, this.packing);
@@ -111,6 +119,14 @@ export class DPOTrainer extends MethodTrainer {
       const measured = rewardMetrics(logps, beta);
       return { loss: tf.mean(losses(logps)), metrics: METRICS.map((name) => measured[name]) };
     };
+  }
+
+  /** The reference is what the run begins with: no checkpoint holds it. */
+  private subject(): RunSubject {
+    const { model, refModel } = this.options;
+    const { trainRows, evalRows } = this;
+    const origin = new Map([...(refModel ?? model).parameters, ...((refModel ?? model).adapter?.parameters ?? [])]);
+    return { trainer: "DPOTrainer", parts: this.options, datasets: { trainDataset: trainRows, evalDataset: evalRows }, origin, state: referenceState(() => this.reference, { train: trainRows, eval: evalRows }) };
   }
 
   /** What the largest step of the run is predicted to take, and what there is; a table of it: `memoryTable(trainer.memoryPlan)`. */
@@ -154,15 +170,6 @@ export class DPOTrainer extends MethodTrainer {
   /** Computes and keeps the reference log-probabilities of all rows that the run will meet now, rather than batch by batch while training. */
   async precomputeReference(onProgress?: (done: number, total: number) => void): Promise<void> {
     await this.reference.precompute(onProgress);
-  }
-
-  /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. */
-  async train(): Promise<TrainOutput> {
-    this.loop.checkMemory();
-    // From the first step on the weights are no longer the ones that the fingerprint names.
-    await this.reference.freeze();
-    this.options.model.fingerprint = null;
-    return this.loop.run();
   }
 
   /** Means over the evaluation rows. */

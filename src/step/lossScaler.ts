@@ -36,6 +36,11 @@ export class LossScaler {
     this.growthInterval = growthInterval;
   }
 
+  /** By the names of GradScaler's `state_dict`. */
+  get state(): ReadonlyMap<string, Variable> {
+    return new Map([["scale", this.scale], ["_growth_tracker", this.goodSteps]]);
+  }
+
   /** loss · scale, to be differentiated. */
   scaled(loss: Scalar): Scalar {
     return tf.mul(loss, this.scale) as Scalar;

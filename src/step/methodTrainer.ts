@@ -4,7 +4,7 @@ import type { JitFunction } from "../engine/jit";
 import type { Tokenizer } from "../tokens/tokenizer";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import type { ParameterGroup } from "./optimizer";
-import type { TrainingLoop } from "./trainer";
+import type { TrainingLoop, TrainOptions, TrainOutput } from "./trainer";
 
 /** What every trainer takes. */
 export interface MethodTrainerOptions<Row, Config> {
@@ -27,6 +27,16 @@ export abstract class MethodTrainer {
   /** What the run has logged so far, under TRL's names. */
   get state(): TrainerState {
     return this.loop.state;
+  }
+
+  /**
+   * Trains to the end or until Stop, or goes on where Stop ended it. Rows of the log are in `state.logHistory`; with
+   * `args.outputDir` the run is kept there, and a run that was killed is continued from its last checkpoint with
+   * `train({ resumeFromCheckpoint: true })`, to the same numbers bit for bit.
+   * @throws CheckpointError, before anything is changed, for a checkpoint that is torn or of another run
+   */
+  async train(options: TrainOptions = {}): Promise<TrainOutput> {
+    return this.loop.run(options);
   }
 
   /** Ends training after the current step. */

@@ -7,6 +7,7 @@ import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../lo
 import type { LlamaForCausalLM } from "../model/llama";
 import { packPairs, type PackingOptions } from "../tokens/packing";
 import type { TokenizedRow } from "../tokens/preference";
+import type { MethodState } from "./run/subject";
 import { ReferenceCache, type ReferenceLogps } from "./referenceCache";
 
 /**
@@ -72,6 +73,16 @@ export class Reference {
     });
   }
 
+  /** What is known of a row without computing it. */
+  recalled(row: TokenizedRow): { chosen: number; rejected: number } | undefined {
+    return this.known.get(row);
+  }
+
+  /** Takes what another process knew of a row. */
+  remember(row: TokenizedRow, logps: { chosen: number; rejected: number }): void {
+    this.known.set(row, logps);
+  }
+
   /** log π_ref of both answers of each row, in nats. */
   async logps(rows: readonly TokenizedRow[]): Promise<{ chosen: number; rejected: number }[]> {
     if (!this.recall(rows)) {
@@ -114,4 +125,28 @@ export class Reference {
     this.compiled?.dispose();
     if (this.ownsModel) this.model.dispose();
   }
+}
+
+const SIDES = ["chosen", "rejected"] as const;
+
+/**
+ * The log-probabilities known so far, for checkpoints: a row is computed in the batch that the run first meets it in, and
+ * computed in another one after the run was resumed it would differ in the last digits.
+ * @param sets rows by the name of their set; NaN stands for a row that is not known
+ */
+export function referenceState(reference: () => Reference, sets: Record<string, readonly TokenizedRow[]>): MethodState {
+  const named = Object.entries(sets).filter(([, rows]) => rows.length > 0);
+  return {
+    tensors: () => named.flatMap(([set, rows]) => SIDES.map((side) => ({
+      name: `${set}.ref_${side}_logps`, shape: [rows.length], data: Float32Array.from(rows, (row) => reference().recalled(row)?.[side] ?? NaN),
+    }))),
+    restore(file) {
+      for (const [set, rows] of named) {
+        const [chosen, rejected] = SIDES.map((side) => file.read(`${set}.ref_${side}_logps`));
+        rows.forEach((row, i) => {
+          if (!Number.isNaN(chosen![i])) reference().remember(row, { chosen: chosen![i]!, rejected: rejected![i]! });
+        });
+      }
+    },
+  };
 }

@@ -11,12 +11,11 @@ import { longestText, tokenizeRewardRows, withinLength, type RewardRow, type Sco
 import { packScores, scoredLength } from "../tokens/scoredPairs";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import { saveCheckpoint } from "./checkpoint";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { roundingOfRun } from "./shapeCount";
-import { TrainingLoop, type TrainOutput } from "./trainer";
+import { TrainingLoop } from "./trainer";
 
 /** TRL's RewardConfig in camelCase. */
 export interface RewardConfig extends TrainingArguments {
@@ -87,7 +86,10 @@ export class RewardTrainer extends MethodTrainer {
       // The planner counts whole models: of a run without a backward pass it would ask far too much.
       ...(this.args.headOnly ? {} : { memory: this.memoryNeeds() }),
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
-      save: (path, state) => saveCheckpoint(path, options, this.args, state),
+      // From the first step on the weights are no longer the ones that the fingerprint names.
+      begin: () => void (model.fingerprint = null),
+      // A checkpoint holds the whole model, what is not trained of it too.
+      subject: { trainer: "RewardTrainer", parts: options, datasets: { trainDataset: this.trainRows, evalDataset: this.evalRows }, origin: new Map() },
     }, this.args, options.callbacks ?? []);
     const { padTokenId } = tokenizer;
     this.packing = { padTokenId, ...roundingOfRun(this.loop, model, this.args.optim, (rows, rounding) => ({ ...packScores(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding }), predictions: 0 })) };
@@ -146,14 +148,6 @@ export class RewardTrainer extends MethodTrainer {
 
   private packed(rows: readonly ScoredRow[]): Tensor[] {
     return scoreTensorList(toScoreTensors(packScores(rows, this.packing)));
-  }
-
-  /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. */
-  async train(): Promise<TrainOutput> {
-    this.loop.checkMemory();
-    // From the first step on the weights are no longer the ones that the fingerprint names.
-    this.options.model.fingerprint = null;
-    return this.loop.run();
   }
 
   /** Rewards of the evaluation rows as the model stands now; `reliability` tells from their differences how well it is calibrated. @throws when the trainer has no evalDataset */

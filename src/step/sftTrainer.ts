@@ -11,11 +11,12 @@ import { learntLabels, packSequences } from "../tokens/packSequences";
 import { learnsAnything, tokenizeSFTRows, type LabelledRow, type SFTRow, type SFTTokenizeOptions } from "../tokens/sft";
 import { trainingArguments, TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
-import { saveCheckpoint } from "./checkpoint";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
+import { callbacksWithSamples, type SampleOptions } from "./run/samples";
 import { roundingOfRun } from "./shapeCount";
-import { TrainingLoop, type TrainingMethod, type TrainOutput } from "./trainer";
+import { TrainingLoop, type TrainOptions, type TrainOutput } from "./trainer";
+import type { TrainingMethod } from "./trainingMethod";
 
 /** TRL's SFTConfig in camelCase. */
 export interface SFTConfig extends TrainingArguments, Required<SFTTokenizeOptions> {
@@ -26,6 +27,8 @@ export interface SFTConfig extends TrainingArguments, Required<SFTTokenizeOption
 export const SFT_DEFAULTS: SFTConfig = { ...TRAINING_DEFAULTS, learningRate: 2e-5, completionOnlyLoss: null, assistantOnlyLoss: false, maxLength: 1024, packing: false };
 
 export interface SFTTrainerOptions extends MethodTrainerOptions<SFTRow, SFTConfig> {
+  /** Prompts that the model answers at some steps, kept in `samples.jsonl` of `args.outputDir`. */
+  samples?: SampleOptions;
   /** Its weights, or those of its adapter where it has one, are trained in place. */
   model: LlamaForCausalLM;
   /** Adds a LoRA adapter to the model, with values drawn from `args.seed`. */
@@ -54,7 +57,6 @@ export class SFTTrainer extends MethodTrainer {
   protected readonly evaluation: JitFunction<Tensor[], Tensor>;
   /** Rows that stand together: one each, or with `packing` as many as fit. */
   private readonly bins: readonly (readonly number[])[];
-  private prepared = 0;
 
   /** @throws with the row's number for a row that cannot be trained on, with the argument's name for a bad setting */
   constructor(private readonly options: SFTTrainerOptions) {
@@ -76,7 +78,7 @@ export class SFTTrainer extends MethodTrainer {
       return tf.stack([loss, entropy, correct, tokens]);
     }, { precision: this.args.precision, name: "sft_evaluate", expectedTraces: BUCKETED });
     try {
-      this.loop = new TrainingLoop(this.method(), this.args, options.callbacks ?? []);
+      this.loop = new TrainingLoop(this.method(), this.args, callbacksWithSamples(options, this.args));
     } catch (error) {
       if (options.peftConfig) this.lora?.unload();
       throw error;
@@ -91,7 +93,7 @@ export class SFTTrainer extends MethodTrainer {
       parameters: model.trainableParameters,
       parameterGroups,
       lengths: this.bins.map((rows) => tokensOf(this.rowsOf(rows))),
-      prepare: async (bins, step) => this.prepare(bins, step),
+      prepare: async (bins, step, batch) => this.prepare(bins, step, batch),
       loss: (tensors) => this.loss(tensors),
       metricNames: METRICS,
       countsTokens: true,
@@ -102,7 +104,9 @@ export class SFTTrainer extends MethodTrainer {
         copiesReference: () => false,
       },
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
-      save: (path, state) => saveCheckpoint(path, this.options, this.args, state),
+      begin: () => void (model.fingerprint = null),
+      // Under an adapter the model's own weights are in no checkpoint.
+      subject: { trainer: "SFTTrainer", parts: this.options, datasets: { trainDataset: this.trainRows, evalDataset: this.evalRows }, origin: this.lora ? model.parameters : new Map() },
     };
   }
 
@@ -154,13 +158,13 @@ export class SFTTrainer extends MethodTrainer {
   }
 
   /** A batch's tensors: what each token's loss counts, the seed of its dropout, and those of the packed rows. */
-  private prepare(bins: readonly number[], step: readonly (readonly number[])[]): { tensors: Tensor[]; tokens: number } {
+  private prepare(bins: readonly number[], step: readonly (readonly number[])[], batch: number): { tensors: Tensor[]; tokens: number } {
     const rows = this.inBins(bins);
     const learnt = this.inBins(step.flat()).reduce((sum, row) => sum + learntLabels(row), 0);
     return {
       tokens: tokensOf(rows),
       // The loop takes the mean over the step's batches.
-      tensors: [tf.scalar(step.length / learnt), tf.tensor1d([this.prepared++, this.args.seed | 0], "int32"), ...this.packed(rows)],
+      tensors: [tf.scalar(step.length / learnt), tf.tensor1d([batch, this.args.seed | 0], "int32"), ...this.packed(rows)],
     };
   }
 
@@ -168,12 +172,10 @@ export class SFTTrainer extends MethodTrainer {
     return sequenceTensorList(toSequenceTensors(packSequences(rows, this.packing)));
   }
 
-  /** Trains to the end or until Stop. Rows of the log are in `state.logHistory`. @throws Error while the adapter is merged into the model */
-  async train(): Promise<TrainOutput> {
+  /** As for every trainer. @throws Error while the adapter is merged into the model */
+  override async train(options?: TrainOptions): Promise<TrainOutput> {
     if (this.lora?.isMerged) throw new Error("train: the adapter is merged into the model, where it has no effect. Call its unmerge() first.");
-    this.loop.checkMemory();
-    this.options.model.fingerprint = null;
-    return this.loop.run();
+    return super.train(options);
   }
 
   /** Means over the tokens that are learnt of the evaluation rows. */

@@ -127,6 +127,12 @@ export class TrainStep {
     return () => readMeans(results);
   }
 
+  /** What one step leaves to the next, apart from the weights. Between two steps the gradients' sums are zeros. */
+  get state(): ReadonlyMap<string, Variable> {
+    const scaler = [...(this.scaler?.state ?? [])].map(([name, variable]) => [`scaler.${name}`, variable] as const);
+    return new Map([...this.optimizer.state, ...scaler]);
+  }
+
   /** Traces made so far. */
   get traceCount(): number {
     return this.whole.traceCount + this.add.traceCount + this.applySum.traceCount;

@@ -1,40 +1,27 @@
-import type { Tensor, Variable } from "@tensorflow/tfjs";
+import type { Tensor } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { stopSignal } from "../engine/host";
 import { LeakSentinel } from "../engine/sentinel";
 import type { TrainingArguments } from "./arguments";
-import { epochBatches } from "./batches";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
-import { SMALLEST_SCALE } from "./lossScaler";
-import type { ParameterGroup } from "./optimizer";
-import { requireMemory, planRun, type MemoryNeeds, type PlannedRun } from "./memoryAdvice";
+import { requireFinite } from "./finite";
+import { LogWindow } from "./logWindow";
+import { requireMemory, planRun, type PlannedRun } from "./memoryAdvice";
 import { variableBytes, type MemoryPlan } from "./memoryPlan";
+import { RunKeeper } from "./runKeeper";
 import { scheduleFactor } from "./schedule";
-import { TrainStep, type LossFunction } from "./trainStep";
+import { firstMeetings, planSteps } from "./stepPlan";
+import type { TrainingMethod } from "./trainingMethod";
+import { TrainStep } from "./trainStep";
 
-/** What a training method adds to the shared loop: its data and its loss. */
-export interface TrainingMethod {
-  parameters: ReadonlyMap<string, Variable>;
-  /** Default: norms and biases do not decay, all else does. */
-  parameterGroups?: readonly ParameterGroup[] | undefined;
-  /** Tokens of each training row, as the batches are grouped by. */
-  lengths: readonly number[];
+export { TrainingDivergedError } from "./finite";
+
+export interface TrainOptions {
   /**
-   * Builds the device tensors of a batch. The loop disposes them.
-   * @param step rows of all batches that are accumulated with this one, itself among them
+   * Goes on from a checkpoint as if the run had not been interrupted: from this folder, or with true from the newest one
+   * in `args.outputDir`. The trainer is made as it was for the run's beginning, with the model as it was then.
    */
-  prepare(rows: readonly number[], step: readonly (readonly number[])[]): Promise<{ tensors: Tensor[]; tokens: number }>;
-  loss: LossFunction;
-  /** Names of the loss function's metrics, in their order. */
-  metricNames: readonly string[];
-  /** Whether the log says how many tokens the run has trained on so far, as `num_tokens`. */
-  countsTokens?: boolean;
-  /** What its memory is predicted from; without it the run is not checked. */
-  memory?: MemoryNeeds;
-  /** Measures the held-out rows; names without the prefix `eval_`. */
-  evaluate?(signal: AbortSignal): Promise<Record<string, number> | null>;
-  /** Writes a checkpoint. */
-  save?(path: string, state: TrainerState): Promise<void>;
+  resumeFromCheckpoint?: boolean | string | undefined;
 }
 
 export interface TrainOutput {
@@ -45,11 +32,6 @@ export interface TrainOutput {
   metrics: Record<string, number>;
   /** True when the run ended before its last step because Stop was pressed. */
   stopped: boolean;
-}
-
-/** Thrown when the loss or the gradient is no finite number. */
-export class TrainingDivergedError extends Error {
-  override name = "TrainingDivergedError";
 }
 
 /**
@@ -64,24 +46,34 @@ export class TrainingLoop {
   private readonly optimizerBytes: number;
   private checkedPlan: MemoryPlan | null = null;
   private stopRequested = false;
-  /** Steps left out because a gradient overflowed: the schedule does not count them, as in transformers. */
-  private skipped = 0;
-  private tokens = 0;
+  private hasBegun = false;
+  /** Number of each step's first batch in the run, from 0. */
+  private readonly firstBatchOf: readonly number[];
+  private readonly keeper: RunKeeper | null;
+  private readonly callbacks: readonly TrainerCallback[];
+  private readonly window: LogWindow;
+  /** The schedule does not count skipped steps, as in transformers. */
+  private readonly counts = { skippedSteps: 0, numTokens: 0, lossSum: 0 };
 
   constructor(
     private readonly method: TrainingMethod,
     private readonly args: TrainingArguments,
-    private readonly callbacks: readonly TrainerCallback[],
+    callbacks: readonly TrainerCallback[],
   ) {
     if (method.lengths.length === 0) throw new RangeError("The training set is empty.");
     const batchesPerEpoch = Math.ceil(method.lengths.length / args.perDeviceTrainBatchSize);
     this.stepsPerEpoch = Math.ceil(batchesPerEpoch / args.gradientAccumulationSteps);
     const maxSteps = args.maxSteps > 0 ? args.maxSteps : Math.ceil(this.stepsPerEpoch * args.numTrainEpochs);
-    this.plan = this.planSteps(maxSteps);
+    this.plan = planSteps(method.lengths, maxSteps, args);
     this.state = { step: 0, maxSteps, epoch: 0, numTrainEpochs: maxSteps / this.stepsPerEpoch, logHistory: [], startedAt: 0, stopped: false };
     const before = variableBytes();
     this.step = new TrainStep(method.parameters, method.loss, args, method.parameterGroups);
     this.optimizerBytes = variableBytes() - before;
+    let batches = 0;
+    this.firstBatchOf = this.plan.map((step) => (batches += step.length) - step.length);
+    this.window = new LogWindow(method.metricNames);
+    this.keeper = method.subject ? new RunKeeper(method.subject, args, this.step) : null;
+    this.callbacks = [...(this.keeper?.callbacks ?? []), ...callbacks];
   }
 
   /** The memory that the run's largest step is predicted to take; null for a method that does not say what it needs. */
@@ -105,26 +97,9 @@ export class TrainingLoop {
     if (run) this.checkedPlan ??= requireMemory(run);
   }
 
-  /** The row numbers of every step's batches. */
-  private planSteps(maxSteps: number): number[][][] {
-    const plan: number[][][] = [];
-    for (let epoch = 0; plan.length < maxSteps; epoch++) {
-      const batches = epochBatches(this.method.lengths, epoch, this.args);
-      for (let i = 0; i < batches.length; i += this.args.gradientAccumulationSteps) plan.push(batches.slice(i, i + this.args.gradientAccumulationSteps));
-    }
-    return plan.slice(0, maxSteps);
-  }
-
   /** The batches, as row numbers, in which the run meets each row that it needs for the first time. */
   firstBatches(): number[][] {
-    const met = new Set<number>();
-    const first: number[][] = [];
-    for (const step of this.plan) {
-      if (met.size === this.method.lengths.length) break;
-      first.push(...step.filter((rows) => rows.some((row) => !met.has(row))));
-      step.flat().forEach((row) => met.add(row));
-    }
-    return first;
+    return firstMeetings(this.plan);
   }
 
   /** Ends the run after the step that is being computed. */
@@ -132,45 +107,64 @@ export class TrainingLoop {
     this.stopRequested = true;
   }
 
+  /** Makes ready for the first step: of a new run, or after a checkpoint. A run that was stopped goes on as it stands. */
+  private async begin(resumeFrom: boolean | string): Promise<void> {
+    const { keeper, method, state } = this;
+    if (!resumeFrom && this.hasBegun) return;
+    if (resumeFrom && !keeper) throw new Error("resumeFromCheckpoint: this method keeps no checkpoints.");
+    const checkpoint = resumeFrom ? await keeper!.open(resumeFrom, state) : await keeper?.begin();
+    checkpoint?.restoreMethod();
+    await method.begin?.();
+    this.hasBegun = true;
+    if (!checkpoint) return;
+    checkpoint.restoreWeights();
+    const { window, ...counts } = checkpoint.progress;
+    Object.assign(this.counts, counts);
+    this.window.restore(window);
+    state.step = checkpoint.globalStep;
+    state.epoch = state.step / this.stepsPerEpoch;
+    state.logHistory = checkpoint.logHistory;
+  }
+
   /**
-   * Runs to the last step, or until `stop()` or the notebook's Stop, keeping what was reached.
-   * @throws TrainingDivergedError naming step and rows when a number is no longer finite, MemoryError before the first step
+   * Runs to the last step, or until `stop()` or the notebook's Stop, keeping what was reached. Called again, it goes on.
+   * @throws TrainingDivergedError naming step and rows when a number is no longer finite; before the first step MemoryError,
+   * CheckpointError for a checkpoint that is torn or of another run, Error for an `outputDir` that holds another run
    */
-  async run(): Promise<TrainOutput> {
+  async run({ resumeFromCheckpoint = false }: TrainOptions = {}): Promise<TrainOutput> {
     this.checkMemory();
-    const { state, plan } = this;
+    await this.begin(resumeFromCheckpoint);
+    const { state, plan, counts, window } = this;
+    const [stepsBefore, tokensBefore] = [state.step, counts.numTokens];
     const signal = stopSignal();
     const stopping = (): boolean => this.stopRequested || signal.aborted;
     state.startedAt = Date.now();
     await this.tell((callback) => callback.onTrainBegin?.(state));
-    const window = new LogWindow(this.method.metricNames);
-    let lossSum = 0;
     let samples = 0;
-    let prepared = this.prepareStep(0);
+    let prepared = this.prepareStep(state.step);
     const sentinel = LeakSentinel.begin("Training", await settled(prepared));
     try {
       while (state.step < state.maxSteps && !stopping()) {
         await this.tell((callback) => callback.onStepBegin?.(state));
         const batches = await prepared;
         const tracesBefore = this.step.traceCount;
-        const rate = this.args.learningRate * scheduleFactor(this.args.lrSchedulerType, state.step - this.skipped, state.maxSteps, this.args.warmupSteps);
+        const rate = this.args.learningRate * scheduleFactor(this.args.lrSchedulerType, state.step - counts.skippedSteps, state.maxSteps, this.args.warmupSteps);
         const read = this.step.run(batches.map((batch) => batch.tensors), rate);
         const rows = plan[state.step]!.flat();
-        const isLast = state.step + 1 === state.maxSteps;
         // Queued behind the step itself: whatever preparing needs of the device is computed in order.
-        prepared = isLast ? Promise.resolve([]) : this.prepareStep(state.step + 1);
+        prepared = this.prepareStep(state.step + 1);
         prepared.catch(() => undefined);
         const values = await read();
-        this.checkFinite(values, rows);
-        if (!Number.isFinite(values[0]!)) this.skipped++;
+        requireFinite(values, { step: state.step + 1, rows, isScaled: this.step.scaler !== null });
+        if (!Number.isFinite(values[0]!)) counts.skippedSteps++;
         state.step++;
         state.epoch = state.step / this.stepsPerEpoch;
-        lossSum += values[1]!;
-        this.tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
+        counts.lossSum += values[1]!;
+        counts.numTokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
         samples += rows.length;
         window.add(values, rate);
         sentinel?.check(`step ${state.step}`, { held: await settled(prepared), newVariables: this.step.traceCount > tracesBefore });
-        await this.afterStep(window, stopping, signal);
+        await this.afterStep(stopping, signal);
         sentinel?.check(`callbacks, evaluation and checkpoint after step ${state.step}`, { held: await settled(prepared), newVariables: true });
       }
     } catch (error) {
@@ -180,32 +174,34 @@ export class TrainingLoop {
     } finally {
       sentinel?.end();
       tf.dispose(await settled(prepared));
+      this.stopRequested = false;
     }
     // Asked to stop after the row of its last step was due: what the steps since then measured is kept too.
     if (!window.isEmpty) await this.log(window.row(state));
     state.stopped = state.step < state.maxSteps;
+    if (state.stopped && this.args.saveSteps > 0 && this.keeper && this.keeper.savedStep < state.step) await this.save(this.keeper);
     const seconds = (Date.now() - state.startedAt) / 1000;
     await this.tell((callback) => callback.onTrainEnd?.(state));
     return {
-      globalStep: state.step, trainingLoss: state.step > 0 ? lossSum / state.step : NaN, stopped: state.stopped,
+      globalStep: state.step, trainingLoss: state.step > 0 ? counts.lossSum / state.step : NaN, stopped: state.stopped,
       metrics: {
         train_runtime: seconds, train_samples_per_second: samples / seconds,
-        train_steps_per_second: state.step / seconds, train_tokens_per_second: this.tokens / seconds,
+        train_steps_per_second: (state.step - stepsBefore) / seconds, train_tokens_per_second: (counts.numTokens - tokensBefore) / seconds,
       },
     };
   }
 
-  private async afterStep(window: LogWindow, stopping: () => boolean, signal: AbortSignal): Promise<void> {
-    const { state, args } = this;
+  private async afterStep(stopping: () => boolean, signal: AbortSignal): Promise<void> {
+    const { state, args, keeper, window } = this;
     const isLast = state.step === state.maxSteps;
     if (state.step % args.loggingSteps === 0 || isLast || stopping() || state.step === 1) await this.log(window.row(state));
     await this.tell((callback) => callback.onStepEnd?.(state));
     if (args.evalSteps > 0 && this.method.evaluate && (state.step % args.evalSteps === 0 || isLast)) await this.evaluate(signal);
-    if (args.saveSteps > 0 && this.method.save && (state.step % args.saveSteps === 0 || isLast)) await this.save();
+    if (args.saveSteps > 0 && keeper && (state.step % args.saveSteps === 0 || isLast)) await this.save(keeper);
   }
 
   private tokenCount(): Record<string, number> {
-    return this.method.countsTokens ? { num_tokens: this.tokens } : {};
+    return this.method.countsTokens ? { num_tokens: this.counts.numTokens } : {};
   }
 
   /** Measures the held-out rows now and logs the result under `eval_…`; null when stopped before its end. */
@@ -219,29 +215,17 @@ export class TrainingLoop {
     return row;
   }
 
-  private async save(): Promise<void> {
-    const path = `${this.args.outputDir}/checkpoint-${this.state.step}`;
-    await this.method.save!(path, this.state);
+  private async save(keeper: RunKeeper): Promise<void> {
+    const path = await keeper.save(this.state, { ...this.counts, window: this.window.state });
     await this.tell((callback) => callback.onSave?.(this.state, path));
   }
 
   private async prepareStep(index: number): Promise<{ tensors: Tensor[]; tokens: number }[]> {
     const batches = [];
-    for (const rows of this.plan[index]!) batches.push(await this.method.prepare(rows, this.plan[index]!));
+    // After the last step there is nothing to prepare.
+    const step = this.plan[index] ?? [];
+    for (const [i, rows] of step.entries()) batches.push(await this.method.prepare(rows, step, this.firstBatchOf[index]! + i));
     return batches;
-  }
-
-  private checkFinite(values: Float32Array, rows: number[]): void {
-    const [norm, loss] = values as unknown as [number, number];
-    const overflowed = this.step.scaler !== null && !Number.isFinite(norm);
-    if (Number.isFinite(loss) && (Number.isFinite(norm) || (overflowed && values.at(-1)! >= SMALLEST_SCALE))) return;
-    if (overflowed && Number.isFinite(loss)) {
-      throw new TrainingDivergedError(`Step ${this.state.step + 1}: gradients overflow float16 even where nothing is scaled up, on the rows ${rows.join(", ")}. Lower learningRate, or train with precision bfloat16 or float32.`);
-    }
-    throw new TrainingDivergedError(
-      `Step ${this.state.step + 1}: the loss is ${loss} and the gradient's norm ${norm}, on the rows ${rows.join(", ")}. ` +
-        "Look at these rows; then lower learningRate, or train with precision float32.",
-    );
   }
 
   private async log(measured: LogRow): Promise<void> {
@@ -261,31 +245,3 @@ export class TrainingLoop {
 
 /** The tensors of batches that are being prepared, none if that failed. */
 const settled = (prepared: Promise<{ tensors: Tensor[] }[]>): Promise<Tensor[]> => prepared.then((batches) => batches.flatMap(({ tensors }) => tensors), () => []);
-
-/** Means of what the steps since the last row measured. */
-class LogWindow {
-  private steps: Float32Array[] = [];
-  private rate = 0;
-
-  constructor(private readonly metricNames: readonly string[]) {}
-
-  add(values: Float32Array, rate: number): void {
-    this.steps.push(values);
-    this.rate = rate;
-  }
-
-  get isEmpty(): boolean {
-    return this.steps.length === 0;
-  }
-
-  row({ step, epoch }: TrainerState): LogRow {
-    const mean = (at: number, steps: readonly Float32Array[]): number => steps.reduce((sum, values) => sum + values[at]!, 0) / steps.length;
-    const counted = this.steps.filter(([norm]) => Number.isFinite(norm));
-    const row: LogRow = { step, epoch, loss: mean(1, this.steps), ...(counted.length > 0 ? { grad_norm: mean(0, counted) } : {}), learning_rate: this.rate };
-    this.metricNames.forEach((name, i) => (row[name] = mean(2 + i, this.steps)));
-    const lossScale = this.steps.at(-1)![2 + this.metricNames.length];
-    if (lossScale !== undefined) row.loss_scale = lossScale;
-    this.steps = [];
-    return row;
-  }
-}

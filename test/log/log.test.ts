@@ -69,15 +69,17 @@ test("a torn last line is passed over, a wrong line is named", () => {
   assert.throws(() => readJsonl(file), /line 1: there is no "step"/);
 });
 
-test("the log grows with the run; a new run begins it anew, a resumed one keeps what lies before", () => {
+test("the log grows with the run; a new run begins it anew, a resumed one with what was logged before", () => {
   const dir = path.join(folder, "run");
   const file = path.join(dir, "log.jsonl");
   const callback = jsonlCallback(dir);
+  void callback.onEvaluate!(state(0), rows[2]!);
+  assert.ok(!fs.existsSync(file), "what is measured before the run comes with its beginning");
   void callback.onTrainBegin!(state(0));
   for (const row of rows.slice(0, 2)) void callback.onLog!(state(row.step), row);
   void callback.onEvaluate!(state(2), rows[2]!);
   assert.deepEqual(readJsonl(file), rows);
-  void jsonlCallback(dir).onTrainBegin!(state(1));
+  void jsonlCallback(dir).onTrainBegin!(state(1, { logHistory: rows.slice(0, 1) }));
   assert.deepEqual(readJsonl(file), rows.slice(0, 1));
   void jsonlCallback(dir).onTrainBegin!(state(0));
   assert.deepEqual(readJsonl(file), []);

@@ -99,7 +99,7 @@ test("codes that lie too close to be told apart by one comparison are refused", 
 
 /** Codes and scales of m and v as numbers. */
 async function stateOf(moments: BlockwiseMoments): Promise<[m: number[], mScales: number[], v: number[], vScales: number[]]> {
-  return (await Promise.all(moments.variables.map(async (x) => Array.from((await binding.tensorData(idOf(x))) as Uint8Array)))) as never;
+  return (await Promise.all([...moments.state.values()].map(async (x) => Array.from((await binding.tensorData(idOf(x))) as Uint8Array)))) as never;
 }
 
 for (const [shape, what] of [[[50, 100], "op by op, the last block not full"], [[300, 256], "as one function that XLA compiles"]] as const) {
@@ -137,7 +137,7 @@ for (const [shape, what] of [[[50, 100], "op by op, the last block not full"], [
       }
     }
     compiled.dispose();
-    tf.dispose([...moments.variables, parameter]);
+    tf.dispose([...moments.state.values(), parameter]);
     for (const codebook of codebooks) codebook.dispose();
     assert.deepEqual(engineMemory(), start);
   });
@@ -155,9 +155,9 @@ test("a large parameter is updated in parts, to the same numbers bit for bit", a
     const rates = () => ({ beta1: tf.scalar(0.9), beta2: tf.scalar(0.99), rate: tf.scalar(0.01), epsilon: tf.scalar(1e-6) });
     const compiled = jit((gradient: Tensor) => moments.update(parameter, gradient, rates(), tf.sum(gradient)), { name: "step_parts" });
     for (const gradient of gradients) tf.tidy(() => compiled(tf.tensor2d(gradient, shape)));
-    const result = { values: Array.from(await parameter.data()), variables: moments.variables.length };
+    const result = { values: Array.from(await parameter.data()), variables: moments.state.size };
     compiled.dispose();
-    tf.dispose([...moments.variables, parameter]);
+    tf.dispose([...moments.state.values(), parameter]);
     for (const codebook of codebooks) codebook.dispose();
     return result;
   };

@@ -307,7 +307,7 @@ test("precomputeReference computes what the run will need once, with progress", 
 
 test("checkpoints every saveSteps load again; saveTotalLimit keeps the newest", () => withTrainer({ maxSteps: 5, saveSteps: 2, saveTotalLimit: 2, outputDir: path.join(folder, "run") }, async (trainer, model) => {
   await trainer.train();
-  assert.deepEqual(readdirSync(path.join(folder, "run")).sort(), ["checkpoint-4", "checkpoint-5"]);
+  assert.deepEqual(readdirSync(path.join(folder, "run")).sort(), ["checkpoint-4", "checkpoint-5", "log.jsonl", "run.json", "trainer_state.json", "training_args.json"]);
   const last = path.join(folder, "run/checkpoint-5");
   const state = JSON.parse(readFileSync(path.join(last, "trainer_state.json"), "utf8")) as { global_step: number; max_steps: number; log_history: LogRow[] };
   assert.deepEqual([state.global_step, state.max_steps, state.log_history.length], [5, 5, 5]);

@@ -6,7 +6,8 @@ import { LeakError } from "../../src/engine/sentinel";
 import { disposeGeneration, generate } from "../../src/index";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "../../src/step/arguments";
 import type { TrainerCallback } from "../../src/step/callbacks";
-import { TrainingLoop, type TrainingMethod } from "../../src/step/trainer";
+import { TrainingLoop } from "../../src/step/trainer";
+import type { TrainingMethod } from "../../src/step/trainingMethod";
 import { tinyModel } from "../generate/tinyModel";
 
 const given = process.env.ALIGNLAB_SENTINEL;

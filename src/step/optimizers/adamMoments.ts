@@ -16,17 +16,18 @@ export interface AdamRates {
 
 /** m and v of one parameter. */
 export interface AdamMoments {
-  readonly variables: readonly Variable[];
+  /** By the names that PyTorch, or in 8 bits bitsandbytes, calls them by. */
+  readonly state: ReadonlyMap<string, Variable>;
   /** m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², θ ← θ − rate·m / (√v + ε'), all in place and after `after`. */
   update(parameter: Variable, gradient: Tensor, rates: AdamRates, after: Tensor): void;
 }
 
 /** Both moments in float32: 8 bytes for each value. */
 export class FloatMoments implements AdamMoments {
-  readonly variables: readonly [first: Variable, second: Variable];
+  readonly state: ReadonlyMap<string, Variable>;
 
   constructor(parameter: Variable) {
-    this.variables = [zerosLike(parameter), zerosLike(parameter)];
+    this.state = new Map([["exp_avg", zerosLike(parameter)], ["exp_avg_sq", zerosLike(parameter)]]);
   }
 
   update(parameter: Variable, gradient: Tensor, { rate, beta1, beta2, epsilon }: AdamRates, after: Tensor): void {
@@ -34,7 +35,7 @@ export class FloatMoments implements AdamMoments {
     // With both powers 0 the op takes the rate and ε as they are: the corrections are in them already.
     updateVariables(
       "ResourceApplyAdam", { T: type("float32"), use_locking: false, use_nesterov: false },
-      [parameter, ...this.variables], [zero, zero, rate, beta1, beta2, epsilon, gradient], [after],
+      [parameter, ...this.state.values()], [zero, zero, rate, beta1, beta2, epsilon, gradient], [after],
     );
   }
 }

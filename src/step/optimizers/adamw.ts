@@ -23,7 +23,7 @@ export interface AdamWOptions {
  */
 export class AdamW implements Optimizer {
   private readonly moments = new Map<string, AdamMoments>();
-  private readonly groups: readonly ResolvedGroup[];
+  readonly groups: readonly ResolvedGroup[];
   /** Steps that counted: t of the paper. float32, exact up to 2²⁴. */
   private readonly count: Variable;
   private readonly options: { beta1: number; beta2: number; epsilon: number };
@@ -46,12 +46,13 @@ export class AdamW implements Optimizer {
     for (const group of this.groups) for (const name of group.names) this.moments.set(name, momentsOf(parameters.get(name)!, group));
   }
 
-  private get variables(): Variable[] {
-    return [this.count, ...[...this.moments.values()].flatMap(({ variables }) => variables)];
+  get state(): ReadonlyMap<string, Variable> {
+    const moments = [...this.moments].flatMap(([parameter, { state }]) => [...state].map(([name, variable]) => [`${parameter}.${name}`, variable] as const));
+    return new Map([["step", this.count], ...moments]);
   }
 
   get stateBytes(): number {
-    return deviceBytes(this.variables);
+    return deviceBytes(this.state.values());
   }
 
   /** Steps that counted so far. */
@@ -78,7 +79,7 @@ export class AdamW implements Optimizer {
   }
 
   dispose(): void {
-    tf.dispose(this.variables);
+    tf.dispose([...this.state.values()]);
   }
 }
 

@@ -18,6 +18,9 @@ const MOST_AT_ONCE = 1 << 22;
 /** The code of 0 in each map: half of the signed codes lie below it. */
 const ZERO = { signed: 127, unsigned: 0 };
 
+/** bitsandbytes' names of codes and scales, of m and then of v. */
+const STATE_NAMES = ["state1", "absmax1", "state2", "absmax2"] as const;
+
 /** Rows of a parameter that are updated at once, with their state. */
 interface Part {
   start: number;
@@ -28,7 +31,7 @@ interface Part {
 
 /** m and v in 8 bits by blocks of 256 values: 2 bytes for each value and 8 for each block. */
 export class BlockwiseMoments implements AdamMoments {
-  readonly variables: readonly Variable[];
+  readonly state: ReadonlyMap<string, Variable>;
   private readonly parts: readonly Part[];
   private readonly width: number;
 
@@ -38,7 +41,8 @@ export class BlockwiseMoments implements AdamMoments {
     // A power of two from the block size on: parts are of one shape, but for the last, and end where a block ends.
     const most = Math.max(BLOCK_SIZE, 2 ** Math.floor(Math.log2(mostAtOnce / this.width)));
     this.parts = Array.from({ length: Math.ceil(rows / most) }, (_, i) => this.newPart(i * most, Math.min(most, rows - i * most)));
-    this.variables = this.parts.flatMap(({ state }) => state);
+    const numberOf = (part: number): string => (this.parts.length > 1 ? `.${part}` : "");
+    this.state = new Map(this.parts.flatMap(({ state }, part) => STATE_NAMES.map((name, i) => [`${name}${numberOf(part)}`, state[i]!] as const)));
   }
 
   private newPart(start: number, rows: number): Part {

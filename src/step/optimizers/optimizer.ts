@@ -1,5 +1,6 @@
 import type { Scalar, Tensor, Variable } from "@tensorflow/tfjs";
 import { bytesOnDevice, tf, toResource } from "../../engine/backend";
+import type { ResolvedGroup } from "./groups";
 
 /**
  * An optimiser with its state in TensorFlow's memory. Nothing of a step is computed or remembered on the host, so that
@@ -7,6 +8,9 @@ import { bytesOnDevice, tf, toResource } from "../../engine/backend";
  */
 export interface Optimizer {
   readonly parameters: ReadonlyMap<string, Variable>;
+  readonly groups: readonly ResolvedGroup[];
+  /** All that it remembers, for checkpoints, by the names of PyTorch's and bitsandbytes' states after the parameter's. */
+  readonly state: ReadonlyMap<string, Variable>;
   /** Bytes that the state takes on the device. */
   readonly stateBytes: number;
   /**
@@ -31,6 +35,6 @@ export function stateVariable(initial: () => Tensor): Variable {
 }
 
 /** Bytes of variables as TensorFlow holds them; tfjs knows fewer types. */
-export function deviceBytes(variables: readonly Variable[]): number {
-  return variables.reduce((sum, variable) => sum + bytesOnDevice(variable), 0);
+export function deviceBytes(variables: Iterable<Variable>): number {
+  return [...variables].reduce((sum, variable) => sum + bytesOnDevice(variable), 0);
 }

@@ -22,7 +22,7 @@ export interface SGDOptions {
 export class SGD implements Optimizer {
   /** b of each parameter; empty without momentum. */
   private readonly buffers: readonly Variable[];
-  private readonly groups: readonly ResolvedGroup[];
+  readonly groups: readonly ResolvedGroup[];
   private readonly momentum: number;
   private readonly nesterov: boolean;
 
@@ -35,6 +35,11 @@ export class SGD implements Optimizer {
     this.nesterov = nesterov;
     this.groups = resolveGroups(parameters, weightDecay, groups);
     this.buffers = momentum > 0 ? [...parameters.values()].map(zerosLike) : [];
+  }
+
+  get state(): ReadonlyMap<string, Variable> {
+    const names = [...this.parameters.keys()];
+    return new Map(this.buffers.map((buffer, i) => [`${names[i]!}.momentum_buffer`, buffer]));
   }
 
   get stateBytes(): number {
