@@ -9,18 +9,23 @@ export const folderOf = { source: "notebooks/source", student: "notebooks", solu
 const begin = /^\s*\/\/ BEGIN SOLUTION(?::?\s+(.*))?$/;
 const stub = /^\s*\/\/ STUDENT EDITION\s*$/;
 const end = /^\s*\/\/ END SOLUTION\s*$/;
+const hiddenBegin = /^\s*\/\/ BEGIN HIDDEN TESTS\s*$/;
+const hiddenEnd = /^\s*\/\/ END HIDDEN TESTS\s*$/;
 
 /**
  * The text of every cell in one edition.
  *
  * Student: the lines between `// BEGIN SOLUTION: what to do` and `// END SOLUTION` become `todo("what to do");`, or, where
  * the block has a `// STUDENT EDITION` line, the lines after it without their comment marks.
- * Solution: the block stays with its marks (nbgrader reads them), without its student lines.
+ * What stands between `// BEGIN HIDDEN TESTS` and `// END HIDDEN TESTS` is left out.
+ * Solution: the blocks stay with their marks (nbgrader reads them), without their student lines.
  */
 export function editionCells(cells: SourceCell[], edition: Edition, name = "the source"): SourceCell[] {
   const texts = cells.map((cell) => {
     if (cell.kind === "markdown") return cell.text;
-    return rewriteImports(replaceSolutions(cell, edition, name), folderOf[edition]);
+    const text = replaceSolutions(cell, edition, name);
+    const shown = edition === "student" ? withoutHiddenTests(text, `${name}:${cell.line}`) : text;
+    return rewriteImports(shown, folderOf[edition]);
   });
   if (edition === "student") importTodo(texts, cells);
   return cells.map((cell, index) => ({ ...cell, text: texts[index] }));
@@ -52,6 +57,20 @@ function replaceSolutions(cell: SourceCell, edition: Edition, name: string): str
   const open = block as { line: number } | null;
   if (open) throw new Error(`${name}:${open.line}: BEGIN SOLUTION without an END SOLUTION in the same cell.`);
   return output.join("\n");
+}
+
+function withoutHiddenTests(text: string, at: string): string {
+  let hidden = false;
+  const kept = text.split("\n").filter((line) => {
+    const [begins, ends] = [hiddenBegin.test(line), hiddenEnd.test(line)];
+    if (begins === hidden && (begins || ends)) throw new Error(`${at}: ${line.trim()} without its partner in the same cell.`);
+    if (ends && !hidden) throw new Error(`${at}: ${line.trim()} without its partner in the same cell.`);
+    const shown = !hidden && !begins;
+    hidden = (hidden || begins) && !ends;
+    return shown;
+  });
+  if (hidden) throw new Error(`${at}: BEGIN HIDDEN TESTS without an END HIDDEN TESTS in the same cell.`);
+  return kept.join("\n");
 }
 
 function todoLine(head: string, message: string): string {

@@ -41,6 +41,8 @@ export interface RunMetadata {
   seed: number;
   backend: string;
   profile: string;
+  /** The most memory that the kernel held, where the system told. */
+  peak_memory_gib?: number;
   machine: { cores: number; memory_gib: number };
 }
 

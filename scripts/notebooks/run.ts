@@ -41,6 +41,8 @@ export interface RunResult {
   notebook: Notebook;
   /** Failing cells, by index, in order. */
   failures: { index: number; failure: Failure }[];
+  /** The most memory that the kernel held, in bytes; null where the system does not tell. */
+  peak: number | null;
 }
 
 /** Runs one notebook, made afresh from its source. `print` shows progress on the terminal. */
@@ -68,17 +70,19 @@ export async function runNotebook(options: RunOptions, print = true): Promise<Ru
   });
   const printer = new ProgressPrinter(notebook);
   const failures: RunResult["failures"] = [];
+  let peak: number | null = null;
   const stop = () => execution.stop();
   process.on("SIGINT", stop).on("SIGTERM", stop);
   try {
     for await (const event of execution.events) {
       if (print) printer.on(event);
+      if (event.event === "end") peak = event.peak;
       if (event.event !== "cell-end" || !event.failure || event.failure.ename === "Stopped") continue;
       failures.push({ index: event.index, failure: event.failure });
       if (print) console.error(`\n${printer.failureText(event.index, event.failure)}\n`);
     }
     const exitCode = await execution.exitCode;
-    return { exitCode, folder, notebook: JSON.parse(readFileSync(output, "utf8")) as Notebook, failures };
+    return { exitCode, folder, notebook: JSON.parse(readFileSync(output, "utf8")) as Notebook, failures, peak };
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
@@ -88,7 +92,7 @@ export async function runNotebook(options: RunOptions, print = true): Promise<Ru
 export const runMimeType = "application/vnd.alignlab.run+json";
 
 /** The solution notebook with the outputs of a run and where they come from. Throws with what keeps it from being stored. */
-export function withOutputs(executed: Notebook, source: string, name: string, profile: Profile): Notebook {
+export function withOutputs(executed: Notebook, source: string, name: string, profile: Profile, peak: number | null = null): Notebook {
   const notebook = makeNotebook(source, "solution", `${name}.ts`);
   notebook.cells.forEach((cell, index) => {
     if (cell.cell_type !== "code") return;
@@ -107,6 +111,7 @@ export function withOutputs(executed: Notebook, source: string, name: string, pr
     seed: announced.seed,
     backend: announced.backend,
     profile,
+    ...(peak === null ? {} : { peak_memory_gib: Number(inGib(peak)) }),
     machine: { cores: availableParallelism(), memory_gib: Math.round(totalmem() / 2 ** 30) },
   };
   notebook.metadata = { ...notebook.metadata, alignlab: { ...(notebook.metadata.alignlab as object), ...run } };
@@ -114,6 +119,9 @@ export function withOutputs(executed: Notebook, source: string, name: string, pr
   if (problems.length > 0) throw new Error(`The outputs of ${name} are not fit to be stored:\n  ${problems.join("\n  ")}`);
   return notebook;
 }
+
+/** Bytes in GiB with one digit after the point, as a notebook's first cell says it. */
+const inGib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
 
 function readOptions(args: string[]): RunOptions | null {
   const { values, positionals } = parseArgs({
@@ -150,11 +158,12 @@ async function main(args: string[]): Promise<number> {
   console.log(`${options.name}, ${options.edition} edition, profile ${options.profile}`);
   const result = await runNotebook(options);
   const minutes = ((Date.now() - started) / 60_000).toFixed(1);
-  console.log(`${result.failures.length} cells failed, ${minutes} minutes. ${relative(root, result.folder)}/${options.name}.ipynb`);
+  const memory = result.peak === null ? "" : ` The kernel held at most ${inGib(result.peak)} GiB.`;
+  console.log(`${result.failures.length} cells failed, ${minutes} minutes.${memory} ${relative(root, result.folder)}/${options.name}.ipynb`);
   if (options.update && result.exitCode === 0) {
     const source = readFileSync(sourcePath(options.name), "utf8");
     const path = notebookPath(options.name, "solution");
-    writeFileSync(path, formatNotebook(withOutputs(result.notebook, source, options.name, options.profile)));
+    writeFileSync(path, formatNotebook(withOutputs(result.notebook, source, options.name, options.profile, result.peak)));
     console.log(`${relative(root, path)} written`);
   } else if (options.update) {
     console.log("Nothing stored: the run did not end well.");

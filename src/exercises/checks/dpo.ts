@@ -68,8 +68,15 @@ export const dpoLoss = exercise<Input, DpoLoss>({
     { tried: "three pairs with beta left out (0.1)", input: { chosen: [-3, -60, -12], rejected: [-9, -45, -15], refChosen: [-5, -65, -15], refRejected: [-4, -55, -11], beta: null } },
     { tried: "log-ratios in the hundreds, as long answers have them", input: { chosen: [-900, -100], rejected: [-90, -1100], refChosen: [-100, -850], refRejected: [-890, -300], beta: 1 } },
   ],
-  call(answer, { chosen, rejected, refChosen, refRejected, beta }) {
-    const tensors = [chosen, rejected, refChosen, refRejected].map((values) => tf.tensor1d(values)) as [Tensor1D, Tensor1D, Tensor1D, Tensor1D];
+  hidden: [
+    {
+      tried: "five pairs, beta 0.2",
+      input: { chosen: [-17.5, -40.25, -8, -12, -99], rejected: [-19, -38, -15.5, -11, -97.5], refChosen: [-18, -41, -9.5, -11.25, -96], refRejected: [-17.25, -39, -14, -13, -99.5], beta: 0.2 },
+    },
+    { tried: "two pairs with beta left out", input: { chosen: [-70, -33], rejected: [-64, -30], refChosen: [-78, -31], refRejected: [-60, -35], beta: null } },
+  ],
+  call(answer, { chosen, rejected, refChosen, refRejected, beta }, give) {
+    const tensors = [chosen, rejected, refChosen, refRejected].map((values) => give(tf.tensor1d(values))) as [Tensor1D, Tensor1D, Tensor1D, Tensor1D];
     return beta === null ? answer(...tensors) : answer(...tensors, beta);
   },
   right: (input) => dpo(input),

@@ -86,7 +86,13 @@ export const getLogProb = exercise<Input, GetLogProb>({
       input: { logits: [[[0, 150], [1, 2], [0, 0]]], labels: [[1, 0, 1]], mask: [[0, 1, 1]] },
     },
   ],
-  call: (answer, { logits, labels, mask }) => answer(tf.tensor3d(logits), tf.tensor2d(labels, undefined, "int32"), tf.tensor2d(mask, undefined, "int32")),
+  hidden: [
+    {
+      tried: "two rows of seven tokens over a vocabulary of five",
+      input: { logits: drawn(2, 7, 5, 4), labels: [[4, 2, 0, 3, 1, 2, 4], [0, 4, 4, 1, 2, 0, 0]], mask: [[0, 0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 0, 0]] },
+    },
+  ],
+  call: (answer, { logits, labels, mask }, give) => answer(give(tf.tensor3d(logits)), give(tf.tensor2d(labels, undefined, "int32")), give(tf.tensor2d(mask, undefined, "int32"))),
   right: (input) => sums(input),
   mistakes: [
     {

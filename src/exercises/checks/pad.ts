@@ -38,6 +38,10 @@ export const pad = exercise<PadInput, Pad>({
     { tried: "sequences of one length, which need nothing", input: { sequences: [[1, 2], [3, 4]], value: 9, side: "left" } },
     { tried: "an empty sequence beside one of two tokens", input: { sequences: [[], [1, 2]], value: 7, side: "right" } },
   ],
+  hidden: [
+    { tried: "four sequences padded with 5 on the left", input: { sequences: [[1], [2, 3, 4], [6, 7], [8, 9, 1, 2, 3]], value: 5, side: "left" } },
+    { tried: "one sequence alone", input: { sequences: [[4, 4]], value: 1, side: "right" } },
+  ],
   call: (answer, { sequences, value, side }) => answer(sequences, value, side),
   right: (input) => padded(input),
   mistakes: [
@@ -129,6 +133,19 @@ export const padCollate = exercise<CollateInput, PadCollate>({
       },
     },
     { tried: "a batch of one row", input: { batch: [{ prompt_input_ids: [5, 6], chosen_input_ids: [7], rejected_input_ids: [8, 9, 10] }], padTokenId: 0 } },
+  ],
+  hidden: [
+    {
+      tried: "three rows of different lengths, padded with 9",
+      input: {
+        batch: [
+          { prompt_input_ids: [3], chosen_input_ids: [4, 5, 6], rejected_input_ids: [7, 9] },
+          { prompt_input_ids: [8, 1, 2, 3], chosen_input_ids: [9], rejected_input_ids: [5, 5, 5, 9] },
+          { prompt_input_ids: [6, 7], chosen_input_ids: [1, 9], rejected_input_ids: [2] },
+        ],
+        padTokenId: 9,
+      },
+    },
   ],
   call: (answer, { batch, padTokenId }) => answer(batch, padTokenId),
   right: (input) => collated(input),

@@ -35,6 +35,7 @@ export const applyChatTemplate = exercise<Example, ApplyChatTemplate>({
     { tried: "a question with two short answers", input: { prompt: "How are you?", chosen: "Great, and you?", rejected: "I am an AI." } },
     { tried: "an answer that repeats its question, and one of two lines", input: { prompt: "Tea", chosen: "Tea! Tea for two.", rejected: "Tea is\na drink." } },
   ],
+  hidden: [{ tried: "a question of two lines and an empty answer", input: { prompt: "One,\ntwo?", chosen: "Three.", rejected: "" } }],
   call: (answer, example) => answer(example, tinyTokenizer()),
   right: rendered,
   mistakes: [
@@ -122,6 +123,7 @@ export const tokenizeRow = exercise<TokenizeInput, TokenizeRow>({
       input: { example: { ...sample, prompt: `${"so ".repeat(200)}<|im_start|>assistant\n`, chosen: `${"la ".repeat(210)}<|im_end|>\n` }, maxPromptLength: 512, maxCompletionLength: null, defaults: true },
     },
   ],
+  hidden: [{ tried: "at most 7 tokens of the prompt and 3 of an answer", input: { example: { prompt: "Which way to the sea?", chosen: "Down the hill.", rejected: "Up" }, maxPromptLength: 7, maxCompletionLength: 3, defaults: false } }],
   call: (answer, { example, maxPromptLength, maxCompletionLength, defaults }) =>
     defaults ? answer(example, tinyTokenizer()) : answer(example, tinyTokenizer(), maxPromptLength ?? undefined, maxCompletionLength),
   right: (input) => tokenized(input),

@@ -152,6 +152,7 @@ export const trainStep = exercise<Input, TrainStep>({
     { tried: "one pair without padding on a model of six words", input: { policy: table(1), reference: table(2), batch: batches.even, beta: 0.5, learningRate: 1 } },
     { tried: "three pairs of different lengths, prompts padded on the left and answers on the right", input: { policy: table(3), reference: table(4), batch: batches.padded, beta: 0.7, learningRate: 1 } },
   ],
+  hidden: [{ tried: "three pairs on another model, beta 0.3", input: { policy: table(5), reference: table(6), batch: batches.padded, beta: 0.3, learningRate: 2 } }],
   call: runStep,
   right: (input) => stepped(input),
   mistakes: [
