@@ -40,7 +40,7 @@ export async function check<Id extends ExerciseId | Exercise<never>>(id: Id, ans
   display(report(verdict, hintAt));
   if (verdict.state === "passed") return;
   if (verdict.state === "todo") throw new CheckError(`${verdict.title}. ${verdict.thrown}`, verdict);
-  const summary = verdict.mistakes[0]?.says ?? verdict.thrown ?? verdict.difference?.says ?? "";
+  const summary = verdict.mistakes[0]?.says ?? verdict.thrown ?? verdict.remark ?? verdict.difference?.says ?? "";
   throw new CheckError(`${verdict.title}: not right yet. ${summary}`.trim(), verdict);
 }
 

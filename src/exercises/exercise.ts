@@ -41,7 +41,10 @@ export interface ExerciseDefinition<Input extends Plain, Answer> {
   /** The right result, computed apart from the library in plain numbers. */
   right(input: Input): Plain;
   mistakes: readonly Mistake<Input>[];
-  /** Names of the parts of a list result, for messages: `["loss", "rewardAccuracy", "rewardMargin"]`. */
+  /**
+   * Names of the parts of a list or record result, where a mistake in one leaves the others right:
+   * `["loss", "rewardAccuracy", "rewardMargin"]`. Mistakes are then recognised part by part, and messages name them.
+   */
   parts?: readonly string[];
   tolerance?: Tolerance;
 }

@@ -67,9 +67,8 @@ function attemptWrong(wrong: (input: Plain) => Plain, input: Plain): Plain {
   }
 }
 
-function partsOf<Answer>(definition: ExerciseDefinition<Plain, Answer>, wanted: Plain): string[] {
-  if (Array.isArray(wanted)) return (definition.parts ?? []).map((_, index) => String(index));
-  return typeof wanted === "object" && wanted !== null ? Object.keys(wanted) : [];
+function partsOf<Answer>({ parts = [] }: ExerciseDefinition<Plain, Answer>, wanted: Plain): string[] {
+  return Array.isArray(wanted) ? parts.map((_, index) => String(index)) : [...parts];
 }
 
 /** All numbers of a value in reading order. */
