@@ -9,7 +9,7 @@ import { solutionProblems } from "./inspect";
 import { codeHash, formatNotebook, makeNotebook, sha256, type Notebook, type RunMetadata } from "./ipynb";
 import { ProgressPrinter } from "./progress";
 
-const profiles = ["quick", "default", "full"] as const;
+const profiles = ["quick", "small", "default", "full"] as const;
 type Profile = (typeof profiles)[number];
 
 const usage = `npm run notebook -- NAME [options]
@@ -17,7 +17,8 @@ Runs a notebook without a browser, through the same kernel, and shows each cell 
 
   NAME                    01, dpo or 01-dpo-from-scratch
   --edition EDITION       solution (default) or student
-  --profile PROFILE       quick (under 3 minutes), default (two cores, about 15 minutes) or full (the original's settings)
+  --profile PROFILE       quick (under 3 minutes), small (for 8 GiB of memory), default (two cores, about 15 minutes) or full
+                          (the original's settings)
   --timeout SECONDS       longest time for one cell; none without it
   --keep-going            go on after a cell that failed
   --update                store the outputs in notebooks/solutions (solution edition, every cell fine)
@@ -141,7 +142,7 @@ function readOptions(args: string[]): RunOptions | null {
   const edition = values.edition as Edition;
   if (edition !== "solution" && edition !== "student") throw new Error(`--edition is solution or student, not "${edition}".`);
   const profile = values.profile as Profile;
-  if (!profiles.includes(profile)) throw new Error(`--profile is quick, default or full, not "${profile}".`);
+  if (!profiles.includes(profile)) throw new Error(`--profile is quick, small, default or full, not "${profile}".`);
   const timeout = values.timeout === undefined ? undefined : Number(values.timeout);
   if (timeout !== undefined && !(timeout > 0)) throw new Error(`--timeout is a number of seconds, not "${values.timeout}".`);
   if (values.update && edition !== "solution") throw new Error("--update stores the solution edition: leave --edition out.");

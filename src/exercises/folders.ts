@@ -20,12 +20,13 @@ export function workFolder(): string {
   return folder;
 }
 
+/** Folders whose notebooks are nobody's work in progress: the solutions, and what nbgrader runs to mark it. */
+const notWork = /(^|\/)(notebooks\/solutions|autograded)(\/|$)/;
+
 /**
  * Whether what is written here is a student's own. In a solution notebook it is not: running one must not mark exercises
  * as done. (A run without a browser has a folder to itself, so it may.)
  */
 export function keepsWork(): boolean {
-  if (process.env.ALIGNLAB_RUN_DIR) return true;
-  const inSolutions = /(^|\/)notebooks\/solutions(\/|$)/;
-  return !inSolutions.test(process.cwd()) && !inSolutions.test(process.env.JPY_SESSION_NAME ?? "");
+  return Boolean(process.env.ALIGNLAB_RUN_DIR) || ![process.cwd(), process.env.JPY_SESSION_NAME ?? ""].some((place) => notWork.test(place));
 }

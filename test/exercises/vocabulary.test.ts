@@ -143,13 +143,19 @@ test("a profile shows each deviation beside the original's value", () => {
   assert.match(text(), /learning rate +5e-5 +5e-5$/m);
 });
 
+test("small is default with half the batch", () => {
+  process.env.ALIGNLAB_PROFILE = "small";
+  assert.deepEqual(profile("01", settings), { rows: 270, batchSize: 2, learningRate: 5e-5 });
+  assert.match(text(), /profile small/);
+});
+
 test("full is the original, an unknown profile or setting is refused", () => {
   process.env.ALIGNLAB_PROFILE = "full";
   assert.deepEqual(profile("01", settings), settings.full);
   assert.doesNotMatch(text(), /differs/);
   assert.throws(() => profile("01", { full: { beta: 1 } as Record<string, number>, default: {}, quick: {} }), /not beta/);
   process.env.ALIGNLAB_PROFILE = "fast";
-  assert.throws(() => profile("01", settings), /ALIGNLAB_PROFILE is "fast"; the profiles are quick, default, full/);
+  assert.throws(() => profile("01", settings), /ALIGNLAB_PROFILE is "fast"; the profiles are quick, small, default, full/);
 });
 
 test("the run is described for readers and for programs", () => {

@@ -25,7 +25,7 @@ test("--help lists options and notebooks", () => {
 
 test("an unknown notebook lists the known ones; a wrong option says what it may be", () => {
   assert.deepEqual(command("99"), { status: 2, text: `There is no notebook "99". The notebooks: ${notebookNames().join(", ")}.\n` });
-  assert.match(command("00", "--profile", "fast").text, /--profile is quick, default or full, not "fast"/);
+  assert.match(command("00", "--profile", "fast").text, /--profile is quick, small, default or full, not "fast"/);
   assert.match(command("00", "--update", "--edition", "student").text, /leave --edition out/);
 });
 
