@@ -28,8 +28,9 @@
 // An exercise is a function with `todo(…)` in it. Replace that line, run the cell, run the check below it. A check tells
 // you what it tried, what it got and what it wanted. It recognises common slips and never shows the solution.
 //
-// With the profile `default` the whole notebook takes about 15 minutes on two cores; your own time comes on top, two to
-// three hours for a first reader.
+// With the profile `default` the whole notebook takes about 15 minutes on two cores and at most 6.2 GiB of memory; your
+// own time comes on top, two to three hours for a first reader. On a machine with 8 GiB start with
+// `ALIGNLAB_PROFILE=small npm start`: batches of half the size, at most 5.3 GiB.
 
 // %% [markdown]
 // ## Setting up
