@@ -14,7 +14,7 @@
 // # A tour
 //
 // In two minutes you see everything that the course uses: a language model that answers, a chart, a table, a loop that can be stopped, an exercise
-// with its check. It needs at most 9.9 GiB of memory. Run the cells one after the other with Shift+Enter, or all of them with *Run › Run All Cells*.
+// with its check. It needs at most 1.6 GiB of memory. Run the cells one after the other with Shift+Enter, or all of them with *Run › Run All Cells*.
 //
 // Every notebook is TypeScript. A cell's last value is shown, variables live on from cell to cell, and `await` works anywhere.
 

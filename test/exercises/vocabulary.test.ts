@@ -123,6 +123,14 @@ test("hints come one after the other and stay at the last", () => {
   assert.match(text(3), /hint 3 of 3/);
 });
 
+test("hidden cases find out a function that knows the others by heart", async () => {
+  const byHeart: typeof libraryPad = (sequences, value) => (value === 0 ? [[5, 6, 7], [8, 0, 0], [9, 4, 0]] : value === 2 ? [[2, 2, 2, 11], [12, 13, 14, 15]] : value === 9 ? [[1, 2], [3, 4]] : [[7, 7], [1, 2]]);
+  await check("pad", byHeart);
+  await assert.rejects(() => check("pad", byHeart, { hidden: true }), /not right yet/);
+  await check("pad", libraryPad, { hidden: true });
+  assert.match(text(), /tried: 2 trials: four sequences/);
+});
+
 test("a question without an answer keeps its rubric to itself; with one it stores every version", () => {
   question("padding-side", "  ");
   assert.doesNotMatch(text(), /good answer says:|\[ \]/);

@@ -5,16 +5,18 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { delimiter, dirname, join } from "node:path";
 import { root, sourcePath } from "../../scripts/notebooks/folders";
 import { formatNotebook, joined, makeNotebook, type Notebook } from "../../scripts/notebooks/ipynb";
+import { gradeMarks } from "../../scripts/notebooks/marks";
 import { writeAssignment } from "../../scripts/notebooks/nbgrader";
+import { parsePercent } from "../../scripts/notebooks/percent";
 
 const name = "01-dpo-from-scratch";
 const student = "ada";
 
-/** Notebook 01 up to the training: all of its exercises, and those of its written questions that stand before. */
-function exercisesOf(source: string): string {
-  const end = source.indexOf("// %% [markdown]\n// ### Your step on the real model");
-  assert.ok(end > 0);
-  return source.slice(0, end);
+/** Notebook 01 without what is not marked: the imports, every exercise with its check, every written question. No model is loaded. */
+function markedPart(source: string): string {
+  const cells = parsePercent(source);
+  const marks = gradeMarks(cells, "01");
+  return cells.filter((_, index) => marks[index] !== null).map(({ text }) => `// %%\n${text}\n`).join("\n");
 }
 
 const byHeart = `function pad(sequences: number[][], value: number, side: "left" | "right"): number[][] {
@@ -69,8 +71,8 @@ with Gradebook("sqlite:///gradebook.db") as book:
   return JSON.parse(stdout) as Record<string, [number | null, boolean]>;
 }
 
-test("notebook 01's exercises go through nbgrader: generate, autograde, feedback", () => {
-  const source = exercisesOf(readFileSync(sourcePath(name), "utf8"));
+test("notebook 01's exercises and questions go through nbgrader: generate, autograde, feedback", () => {
+  const source = markedPart(readFileSync(sourcePath(name), "utf8"));
   writeAssignment(source, name, folder);
 
   nbgrader("generate_assignment", name);
@@ -85,21 +87,22 @@ test("notebook 01's exercises go through nbgrader: generate, autograde, feedback
   assert.deepEqual(marks(), {
     "check-apply-chat-template": [8, false],
     "check-tokenize-row": [8, false],
-    "question-prompt-cut-left": [0, false],
+    "question-prompt-cut-left": [null, true],
     // Known by heart: the hidden cases find it out.
     "check-pad": [0, false],
     "check-pad-collate": [0, false],
     "question-padding-side": [null, true],
     "check-dpo-loss": [0, false],
-    "question-beta-large": [0, false],
+    "question-beta-large": [null, true],
     "check-get-log-prob": [16, false],
-    "question-prompt-in-the-sum": [0, false],
+    "question-prompt-in-the-sum": [null, true],
     "check-train-step": [0, false],
+    "question-training-data-likelier": [null, true],
   });
 
   nbgrader("generate_feedback", name);
   const feedback = readdirSync(join(folder, "feedback"), { recursive: true }).map(String).find((path) => path.endsWith(".html"));
   const html = readFileSync(join(folder, "feedback", feedback!), "utf8");
   assert.match(html, /The loss has the wrong sign/);
-  assert.match(html, /Score: 32\.0 \/ 96\.0/);
+  assert.match(html, /Score: 32\.0 \/ 100\.0/);
 });
