@@ -26,7 +26,10 @@ export type Settings = Partial<Record<SettingName, number>>;
 
 /** What a machine with 8 GiB of memory changes in `default`: batches of half the size. What is learnt stays what it is. */
 function smaller<Full extends Settings>(settings: Full): Full {
-  const half = (["batchSize", "loopBatchSize"] as const).flatMap((key) => (settings[key] === undefined ? [] : [[key, Math.max(1, Math.floor(settings[key] / 2))]]));
+  const half = (["batchSize", "loopBatchSize"] as const).flatMap((key) => {
+    const whole: number | undefined = settings[key];
+    return whole === undefined ? [] : [[key, Math.max(1, Math.floor(whole / 2))] as const];
+  });
   return { ...settings, ...Object.fromEntries(half) };
 }
 
