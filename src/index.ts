@@ -5,7 +5,7 @@ export { display, clearOutput, steps, stopSignal, tick, StopError, type MimeBund
 export { engineInfo, engineMemory, type EngineInfo } from "./engine/info";
 export { jit, type JitFunction, type JitOptions, type TraceInfo } from "./engine/jit";
 export { engineFunctions, type NativeCounts } from "./engine/nativeCounts";
-export { bfloat16Support, type Bfloat16Support } from "./engine/precision";
+export { bfloat16Support, resolvePrecision, type Bfloat16Support } from "./engine/precision";
 export { LeakError } from "./engine/sentinel";
 export type { Precision } from "./engine/recorder";
 export { RandomSource } from "./engine/random";
@@ -97,6 +97,7 @@ export { exercise, type Exercise, type ExerciseDefinition, type Mistake, type Tr
 export { runFolder } from "./exercises/folders";
 export { HandOptimizer, type BatchTensors, type LanguageModel, type StepOptimizer } from "./exercises/handTraining";
 export { profile, profileName, type ProfileName, type Settings } from "./exercises/profile";
+export { progress } from "./exercises/progress";
 export { question } from "./exercises/question";
 export { store, StoreError, type GetOptions, type Store } from "./exercises/store";
 export { todo, TodoError } from "./exercises/todo";

@@ -14,7 +14,7 @@
 // # A tour
 //
 // In two minutes you see everything that the course uses: a language model that answers, a chart, a table, a loop that can be stopped, an exercise
-// with its check. Run the cells one after the other with Shift+Enter, or all of them with *Run › Run All Cells*.
+// with its check. It needs at most 1.6 GiB of memory. Run the cells one after the other with Shift+Enter, or all of them with *Run › Run All Cells*.
 //
 // Every notebook is TypeScript. A cell's last value is shown, variables live on from cell to cell, and `await` works anywhere.
 
@@ -39,6 +39,7 @@ import {
   loadModel,
   loadPreferenceRows,
   profileName,
+  progress,
   question,
   steps,
   table,
@@ -215,6 +216,12 @@ the policy stays nearer to the reference.`;
 // `;
 // END SOLUTION
 question("beta-large", whatBetaDoes);
+
+// %% [markdown]
+// What you have done is remembered in a file of your own, and drawn whenever you ask. Nobody else sees it; `progress.reset()` begins anew.
+
+// %%
+progress();
 
 // %% [markdown]
 // That is all. Go on with **01 DPO from scratch**.

@@ -28,8 +28,9 @@
 // An exercise is a function with `todo(…)` in it. Replace that line, run the cell, run the check below it. A check tells
 // you what it tried, what it got and what it wanted. It recognises common slips and never shows the solution.
 //
-// With the profile `default` the whole notebook takes about 15 minutes on two cores; your own time comes on top, two to
-// three hours for a first reader.
+// With the profile `default` the whole notebook takes about 15 minutes on two cores and at most 6.2 GiB of memory; your
+// own time comes on top, two to three hours for a first reader. On a machine with 8 GiB start with
+// `ALIGNLAB_PROFILE=small npm start`: batches of half the size, at most 5.3 GiB.
 
 // %% [markdown]
 // ## Setting up
@@ -60,9 +61,11 @@ import {
   loadPreferenceRows,
   loadRows,
   profile,
+  progress,
   progressCallback,
   pushToHub,
   question,
+  resolvePrecision,
   runFolder,
   saveModel,
   sideBySide,
@@ -94,7 +97,7 @@ const modelId = process.env.ALIGNLAB_MODEL ?? PACKAGED_MODEL;
 const dataId = process.env.ALIGNLAB_DATA ?? "human-like";
 const seed = 42;
 const beta = 1.0;
-const precision = "bfloat16";
+const precision = resolvePrecision("bfloat16");
 
 const engine = engineInfo();
 announceRun({
@@ -250,7 +253,11 @@ function applyChatTemplate(example: PreferenceRow, tokenizer: Tokenizer): Prefer
   // END SOLUTION
 }
 
+// %%
 await check("apply-chat-template", applyChatTemplate);
+// BEGIN HIDDEN TESTS
+await check("apply-chat-template", applyChatTemplate, { hidden: true });
+// END HIDDEN TESTS
 
 // %% [markdown]
 // Your function on a row of the data. Read the marks: where does the prompt end, and where does an answer end?
@@ -301,7 +308,11 @@ function tokenizeRow(
   // END SOLUTION
 }
 
+// %%
 await check("tokenize-row", tokenizeRow);
+// BEGIN HIDDEN TESTS
+await check("tokenize-row", tokenizeRow, { hidden: true });
+// END HIDDEN TESTS
 
 // %% [markdown]
 // Now all rows. The picture shows how long they are; the unit is tokens. A batch is as long as its longest row, so the right
@@ -373,7 +384,11 @@ function pad(sequences: number[][], value: number, side: "left" | "right"): numb
   // END SOLUTION
 }
 
+// %%
 await check("pad", pad);
+// BEGIN HIDDEN TESTS
+await check("pad", pad, { hidden: true });
+// END HIDDEN TESTS
 
 // %% [markdown]
 // Later the prompt and an answer are joined, side by side: `[prompt | answer]`. Think of three rows stacked. For the
@@ -417,7 +432,11 @@ function padCollate(batch: TokenizedRow[], padTokenId: number): PreferenceBatch 
   // END SOLUTION
 }
 
+// %%
 await check("pad-collate", padCollate);
+// BEGIN HIDDEN TESTS
+await check("pad-collate", padCollate, { hidden: true });
+// END HIDDEN TESTS
 
 // %% [markdown]
 // A batch of your own making. Look at the first and last ids of a prompt and of an answer: on which side is the padding?
@@ -528,7 +547,11 @@ function dpoLoss(
   // END SOLUTION
 }
 
+// %%
 await check("dpo-loss", dpoLoss);
+// BEGIN HIDDEN TESTS
+await check("dpo-loss", dpoLoss, { hidden: true });
+// END HIDDEN TESTS
 
 // %% [markdown]
 // The two worked numbers again, by your function.
@@ -604,7 +627,11 @@ function getLogProb(logits: Tensor3D, labels: Tensor2D, mask: Tensor2D): Tensor1
   // END SOLUTION
 }
 
+// %%
 await check("get-log-prob", getLogProb);
+// BEGIN HIDDEN TESTS
+await check("get-log-prob", getLogProb, { hidden: true });
+// END HIDDEN TESTS
 
 // %% [markdown]
 // On the real model: the first row's two answers, in nats and as a mean for each token. A model that guessed blindly among 49,152
@@ -728,7 +755,11 @@ function trainStep(
   // END SOLUTION
 }
 
+// %%
 await check("train-step", trainStep);
+// BEGIN HIDDEN TESTS
+await check("train-step", trainStep, { hidden: true });
+// END HIDDEN TESTS
 
 // %% [markdown]
 // ### Your step on the real model
@@ -869,6 +900,7 @@ const trainer = new DPOTrainer({
     liveTrainingChart({ title: "DPO" }),
   ],
 });
+console.log(`the trainer computes in ${trainer.args.precision}`);
 const trainResult = await trainer.train();
 
 // %% [markdown]
@@ -1251,7 +1283,7 @@ table(
       "times faster": libraryPairsPerSecond / handPairsPerSecond,
     },
     {
-      path: `library, ${precision}, whole run`,
+      path: `library, ${trainer.args.precision}, whole run`,
       "pairs/s": trainerPairsPerSecond,
       "times faster": trainerPairsPerSecond / handPairsPerSecond,
     },
@@ -1290,6 +1322,12 @@ await check("pad-collate", padCollate);
 await check("dpo-loss", dpoLoss);
 await check("get-log-prob", getLogProb);
 await check("train-step", trainStep);
+
+// %% [markdown]
+// How far you have come, notebook by notebook. `progress.reset()` begins the count anew.
+
+// %%
+progress();
 
 // %% [markdown]
 // What you have now: a loss of one line, a model that it changed, and a measure of what it changed. Notebook 02 trains a reward model on the same pairs

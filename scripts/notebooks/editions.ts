@@ -6,23 +6,36 @@ export type Edition = "student" | "solution";
 /** Where each edition lies, relative to the project's root; imports are rewritten from `notebooks/source` to there. */
 export const folderOf = { source: "notebooks/source", student: "notebooks", solution: "notebooks/solutions" } as const;
 
+/** Where an edition lies that is not in its own folder. */
+export interface EditionPlace {
+  /** Relative to the project's root. */
+  folder?: string;
+  /** Imports `todo` even where nothing calls it: solutions are taken out later. */
+  needsTodo?: boolean;
+}
+
 const begin = /^\s*\/\/ BEGIN SOLUTION(?::?\s+(.*))?$/;
 const stub = /^\s*\/\/ STUDENT EDITION\s*$/;
 const end = /^\s*\/\/ END SOLUTION\s*$/;
+const hiddenBegin = /^\s*\/\/ BEGIN HIDDEN TESTS\s*$/;
+const hiddenEnd = /^\s*\/\/ END HIDDEN TESTS\s*$/;
 
 /**
  * The text of every cell in one edition.
  *
  * Student: the lines between `// BEGIN SOLUTION: what to do` and `// END SOLUTION` become `todo("what to do");`, or, where
  * the block has a `// STUDENT EDITION` line, the lines after it without their comment marks.
- * Solution: the block stays with its marks (nbgrader reads them), without its student lines.
+ * What stands between `// BEGIN HIDDEN TESTS` and `// END HIDDEN TESTS` is left out.
+ * Solution: the blocks stay with their marks (nbgrader reads them), without their student lines.
  */
-export function editionCells(cells: SourceCell[], edition: Edition, name = "the source"): SourceCell[] {
+export function editionCells(cells: SourceCell[], edition: Edition, name = "the source", { folder = folderOf[edition], needsTodo = false }: EditionPlace = {}): SourceCell[] {
   const texts = cells.map((cell) => {
     if (cell.kind === "markdown") return cell.text;
-    return rewriteImports(replaceSolutions(cell, edition, name), folderOf[edition]);
+    const text = replaceSolutions(cell, edition, name);
+    const shown = edition === "student" ? withoutHiddenTests(text, `${name}:${cell.line}`) : text;
+    return rewriteImports(shown, folder);
   });
-  if (edition === "student") importTodo(texts, cells);
+  if (needsTodo || callsTodo(texts, cells)) importTodo(texts, cells);
   return cells.map((cell, index) => ({ ...cell, text: texts[index] }));
 }
 
@@ -54,16 +67,30 @@ function replaceSolutions(cell: SourceCell, edition: Edition, name: string): str
   return output.join("\n");
 }
 
+function withoutHiddenTests(text: string, at: string): string {
+  let hidden = false;
+  const kept = text.split("\n").filter((line) => {
+    const mark = hiddenBegin.test(line) ? "BEGIN" : hiddenEnd.test(line) ? "END" : null;
+    if (mark && (mark === "BEGIN") === hidden) throw new Error(`${at}: ${line.trim()} without its partner in the same cell.`);
+    if (mark) hidden = !hidden;
+    return !hidden && !mark;
+  });
+  if (hidden) throw new Error(`${at}: BEGIN HIDDEN TESTS without an END HIDDEN TESTS in the same cell.`);
+  return kept.join("\n");
+}
+
 function todoLine(head: string, message: string): string {
   const indent = /^\s*/.exec(head)![0];
   return `${indent}todo(${message === "" ? "" : JSON.stringify(message)});`;
 }
 
+const codeOf = (texts: string[], cells: SourceCell[]): string => texts.filter((_, index) => cells[index].kind === "code").join("\n");
+
+const callsTodo = (texts: string[], cells: SourceCell[]): boolean => /(^|\n)\s*todo\(/.test(codeOf(texts, cells));
+
 /** The student edition calls `todo` where the source does not: it joins the names imported from the library. */
 function importTodo(texts: string[], cells: SourceCell[]): void {
-  const code = texts.filter((_, index) => cells[index].kind === "code").join("\n");
-  const imported = /import\s*\{[^}]*\btodo\b[^}]*\}\s*from/.test(code);
-  if (imported || !/(^|\n)\s*todo\(/.test(code)) return;
+  if (/import\s*\{[^}]*\btodo\b[^}]*\}\s*from/.test(codeOf(texts, cells))) return;
   const library = /import\s*\{([^}]*?),?\s*\}\s*from\s*(["'][./]+\/src["'])/;
   const index = texts.findIndex((text, at) => cells[at].kind === "code" && library.test(text));
   if (index === -1) throw new Error("The student edition needs todo, but no cell imports { … } from \"../../src\".");

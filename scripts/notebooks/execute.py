@@ -36,6 +36,15 @@ def send(event, **fields):
         pass
 
 
+def peak_memory(pid):
+    """The most that a process has held in memory so far, in bytes, as the system counts it; None where it does not."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            return next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:")), None)
+    except (OSError, ValueError):
+        return None
+
+
 def last_line(text):
     lines = [line.split("\r")[-1].strip() for line in ANSI.sub("", text).split("\n")]
     return next((line for line in reversed(lines) if line), "")
@@ -71,6 +80,7 @@ class Run:
         self.stopping = 0
         self.task = None
         self.failed = []
+        self.peak = None
 
     def save(self):
         partial = self.options.output + ".part"
@@ -106,6 +116,7 @@ class Run:
         except DeadKernelError:
             failure = {"ename": "DeadKernel", "evalue": "the kernel's process ended while the cell ran"}
         finally:
+            self.peak = peak_memory(getattr(self.client.km.provisioner, "pid", None)) or self.peak
             self.save()
         shown = next((o for o in cell.get("outputs", []) if o["output_type"] == "error"), None)
         if shown is not None:
@@ -160,7 +171,7 @@ class Run:
             return 2
         finally:
             self.save()
-        send("end", stopped=self.stopping > 0, failed=self.failed)
+        send("end", stopped=self.stopping > 0, failed=self.failed, peak=self.peak)
         return 130 if self.stopping else 1 if self.failed else 0
 
 

@@ -17,7 +17,7 @@ export type RunEvent =
   | { event: "cell-end"; index: number; seconds: number; failure: Failure | null }
   | { event: "stopping" }
   | { event: "fatal"; message: string }
-  | { event: "end"; stopped: boolean; failed: number[] };
+  | { event: "end"; stopped: boolean; failed: number[]; peak: number | null };
 
 export interface ExecuteOptions {
   /** The notebook to run, and where the executed one goes. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
-import { editionCells, type Edition } from "./editions";
+import { editionCells, type Edition, type EditionPlace } from "./editions";
+import { gradeMarks, type GradeMark } from "./marks";
 import { parsePercent, type SourceCell } from "./percent";
 
 export interface Output {
@@ -41,6 +42,8 @@ export interface RunMetadata {
   seed: number;
   backend: string;
   profile: string;
+  /** The most memory that the kernel held, where the system told. */
+  peak_memory_gib?: number;
   machine: { cores: number; memory_gib: number };
 }
 
@@ -54,12 +57,14 @@ export function codeHash(source: string): string {
   return sha256(JSON.stringify(code.map((cell) => cell.text)));
 }
 
-/** Makes one edition of a notebook, without outputs. `name` is the source's file name. */
-export function makeNotebook(source: string, edition: Edition, name: string): Notebook {
-  const cells = editionCells(parsePercent(source, name), edition, name);
+/** Makes one edition of a notebook, without outputs. `name` is the source's file name; `place` is where it will lie, if not in its own folder. */
+export function makeNotebook(source: string, edition: Edition, name: string, place?: EditionPlace): Notebook {
+  const parsed = parsePercent(source, name);
+  const cells = editionCells(parsed, edition, name, place);
   const ids = cellIds(cells);
+  const marks = gradeMarks(parsed, basename(name).slice(0, 2));
   return {
-    cells: cells.map((cell, index) => makeCell(cell, ids[index])),
+    cells: cells.map((cell, index) => makeCell(cell, ids[index], marks[index])),
     metadata: {
       alignlab: { source: basename(name), edition },
       kernelspec: { name: "alignlab", display_name: "TypeScript (Alignlab)", language: "typescript" },
@@ -75,8 +80,9 @@ export function makeNotebook(source: string, edition: Edition, name: string): No
   };
 }
 
-function makeCell(cell: SourceCell, id: string): Cell {
-  const { id: _, ...metadata } = cell.options;
+function makeCell(cell: SourceCell, id: string, mark: GradeMark | null): Cell {
+  const { id: _, ...options } = cell.options;
+  const metadata = mark ? { ...options, nbgrader: mark } : options;
   const source = cell.text.split(/(?<=\n)/);
   if (cell.kind === "markdown") return { cell_type: "markdown", id, metadata, source };
   return { cell_type: "code", id, metadata, source, execution_count: null, outputs: [] };

@@ -9,7 +9,7 @@ import { solutionProblems } from "./inspect";
 import { codeHash, formatNotebook, makeNotebook, sha256, type Notebook, type RunMetadata } from "./ipynb";
 import { ProgressPrinter } from "./progress";
 
-const profiles = ["quick", "default", "full"] as const;
+const profiles = ["quick", "small", "default", "full"] as const;
 type Profile = (typeof profiles)[number];
 
 const usage = `npm run notebook -- NAME [options]
@@ -17,7 +17,8 @@ Runs a notebook without a browser, through the same kernel, and shows each cell 
 
   NAME                    01, dpo or 01-dpo-from-scratch
   --edition EDITION       solution (default) or student
-  --profile PROFILE       quick (under 3 minutes), default (two cores, about 15 minutes) or full (the original's settings)
+  --profile PROFILE       quick (under 3 minutes), small (for 8 GiB of memory), default (two cores, about 15 minutes) or full
+                          (the original's settings)
   --timeout SECONDS       longest time for one cell; none without it
   --keep-going            go on after a cell that failed
   --update                store the outputs in notebooks/solutions (solution edition, every cell fine)
@@ -41,6 +42,8 @@ export interface RunResult {
   notebook: Notebook;
   /** Failing cells, by index, in order. */
   failures: { index: number; failure: Failure }[];
+  /** The most memory that the kernel held, in bytes; null where the system does not tell. */
+  peak: number | null;
 }
 
 /** Runs one notebook, made afresh from its source. `print` shows progress on the terminal. */
@@ -69,17 +72,19 @@ export async function runNotebook(options: RunOptions, print = true): Promise<Ru
   });
   const printer = new ProgressPrinter(notebook);
   const failures: RunResult["failures"] = [];
+  let peak: number | null = null;
   const stop = () => execution.stop();
   process.on("SIGINT", stop).on("SIGTERM", stop);
   try {
     for await (const event of execution.events) {
       if (print) printer.on(event);
+      if (event.event === "end") peak = event.peak;
       if (event.event !== "cell-end" || !event.failure || event.failure.ename === "Stopped") continue;
       failures.push({ index: event.index, failure: event.failure });
       if (print) console.error(`\n${printer.failureText(event.index, event.failure)}\n`);
     }
     const exitCode = await execution.exitCode;
-    return { exitCode, folder, notebook: JSON.parse(readFileSync(output, "utf8")) as Notebook, failures };
+    return { exitCode, folder, notebook: JSON.parse(readFileSync(output, "utf8")) as Notebook, failures, peak };
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
   }
@@ -89,7 +94,7 @@ export async function runNotebook(options: RunOptions, print = true): Promise<Ru
 export const runMimeType = "application/vnd.alignlab.run+json";
 
 /** The solution notebook with the outputs of a run and where they come from. Throws with what keeps it from being stored. */
-export function withOutputs(executed: Notebook, source: string, name: string, profile: Profile): Notebook {
+export function withOutputs(executed: Notebook, source: string, name: string, profile: Profile, peak: number | null = null): Notebook {
   const notebook = makeNotebook(source, "solution", `${name}.ts`);
   notebook.cells.forEach((cell, index) => {
     if (cell.cell_type !== "code") return;
@@ -108,6 +113,7 @@ export function withOutputs(executed: Notebook, source: string, name: string, pr
     seed: announced.seed,
     backend: announced.backend,
     profile,
+    ...(peak === null ? {} : { peak_memory_gib: Number(inGib(peak)) }),
     machine: { cores: availableParallelism(), memory_gib: Math.round(totalmem() / 2 ** 30) },
   };
   notebook.metadata = { ...notebook.metadata, alignlab: { ...(notebook.metadata.alignlab as object), ...run } };
@@ -115,6 +121,9 @@ export function withOutputs(executed: Notebook, source: string, name: string, pr
   if (problems.length > 0) throw new Error(`The outputs of ${name} are not fit to be stored:\n  ${problems.join("\n  ")}`);
   return notebook;
 }
+
+/** Bytes in GiB with one digit after the point, as a notebook's first cell says it. */
+const inGib = (bytes: number): string => (bytes / 2 ** 30).toFixed(1);
 
 function readOptions(args: string[]): RunOptions | null {
   const { values, positionals } = parseArgs({
@@ -134,7 +143,7 @@ function readOptions(args: string[]): RunOptions | null {
   const edition = values.edition as Edition;
   if (edition !== "solution" && edition !== "student") throw new Error(`--edition is solution or student, not "${edition}".`);
   const profile = values.profile as Profile;
-  if (!profiles.includes(profile)) throw new Error(`--profile is quick, default or full, not "${profile}".`);
+  if (!profiles.includes(profile)) throw new Error(`--profile is quick, small, default or full, not "${profile}".`);
   const timeout = values.timeout === undefined ? undefined : Number(values.timeout);
   if (timeout !== undefined && !(timeout > 0)) throw new Error(`--timeout is a number of seconds, not "${values.timeout}".`);
   if (values.update && edition !== "solution") throw new Error("--update stores the solution edition: leave --edition out.");
@@ -151,11 +160,12 @@ async function main(args: string[]): Promise<number> {
   console.log(`${options.name}, ${options.edition} edition, profile ${options.profile}`);
   const result = await runNotebook(options);
   const minutes = ((Date.now() - started) / 60_000).toFixed(1);
-  console.log(`${result.failures.length} cells failed, ${minutes} minutes. ${relative(root, result.folder)}/${options.name}.ipynb`);
+  const memory = result.peak === null ? "" : ` The kernel held at most ${inGib(result.peak)} GiB.`;
+  console.log(`${result.failures.length} cells failed, ${minutes} minutes.${memory} ${relative(root, result.folder)}/${options.name}.ipynb`);
   if (options.update && result.exitCode === 0) {
     const source = readFileSync(sourcePath(options.name), "utf8");
     const path = notebookPath(options.name, "solution");
-    writeFileSync(path, formatNotebook(withOutputs(result.notebook, source, options.name, options.profile)));
+    writeFileSync(path, formatNotebook(withOutputs(result.notebook, source, options.name, options.profile, result.peak)));
     console.log(`${relative(root, path)} written`);
   } else if (options.update) {
     console.log("Nothing stored: the run did not end well.");

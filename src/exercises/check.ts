@@ -2,6 +2,7 @@ import { display } from "../engine/host";
 import { exercises, type ExerciseId } from "./checks/index";
 import type { Exercise } from "./exercise";
 import { judge, type Verdict } from "./judge";
+import { record } from "./progressStore";
 import { escape, report } from "./report";
 
 /** Ends a cell whose exercise is not right yet, so that "run all" stops there. */
@@ -28,16 +29,18 @@ function find(id: string | Exercise<never>): Exercise<never> {
 /**
  * Tries your function on cases with known results and shows, in plain words, whether it is right or where it goes wrong.
  * @param id an exercise's name, or an exercise of your own made with `exercise`
+ * @param options `hidden` tries the cases that are kept for whoever marks the work
  * @throws CheckError when the function is not right yet
  */
-export async function check<Id extends ExerciseId | Exercise<never>>(id: Id, answer: AnswerTo<Id>): Promise<void> {
+export async function check<Id extends ExerciseId | Exercise<never>>(id: Id, answer: AnswerTo<Id>, options: { hidden?: boolean } = {}): Promise<void> {
   const definition = find(id as string | Exercise<never>);
-  const verdict = await judge(definition as unknown as Exercise<AnswerTo<Id>>, answer);
+  const verdict = await judge(definition as unknown as Exercise<AnswerTo<Id>>, answer, options);
+  if (!options.hidden) record({ kind: "check", id: verdict.id, state: verdict.state, mistakes: verdict.mistakes.map(({ name }) => name) });
   const hintAt = `a hint is folded above this cell; hint("${definition.id}") shows the next one here.`;
   display(report(verdict, hintAt));
   if (verdict.state === "passed") return;
   if (verdict.state === "todo") throw new CheckError(`${verdict.title}. ${verdict.thrown}`, verdict);
-  const summary = verdict.mistakes[0]?.says ?? verdict.thrown ?? verdict.difference?.says ?? "";
+  const summary = verdict.mistakes[0]?.says ?? verdict.thrown ?? verdict.remark ?? verdict.difference?.says ?? "";
   throw new CheckError(`${verdict.title}: not right yet. ${summary}`.trim(), verdict);
 }
 
@@ -48,6 +51,7 @@ export function hint(id: ExerciseId | Exercise<never>): void {
   const { id: name, title, hints } = find(id);
   const at = Math.min(hintsShown.get(name) ?? 0, hints.length - 1);
   hintsShown.set(name, at + 1);
+  record({ kind: "hint", id: name });
   const head = `${title}, hint ${at + 1} of ${hints.length}`;
   display({
     "text/plain": `${head}: ${hints[at]}`,

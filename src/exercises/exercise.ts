@@ -1,4 +1,8 @@
+import type { Tensor } from "@tensorflow/tfjs";
 import type { Plain, Tolerance } from "./values";
+
+/** Marks a tensor as an argument of the function under check, which must leave it as it is. Returns the tensor. */
+export type Give = <T extends Tensor>(tensor: T) => T;
 
 /** One trial of a function: what it is given, told in plain words. */
 export interface Trial<Input extends Plain> {
@@ -27,12 +31,20 @@ export interface ExerciseDefinition<Input extends Plain, Answer> {
   /** From a nudge to nearly the way; never the code. */
   hints: readonly string[];
   trials: readonly Trial<Input>[];
-  /** Calls the answer with a trial's input. Runs inside a tfjs scope: tensors made here are freed after. */
-  call(answer: Answer, input: Input): unknown;
+  /** Further cases for whoever marks the work: a function that knows the others by heart fails on them. */
+  hidden?: readonly Trial<Input>[];
+  /**
+   * Calls the answer with a trial's input, tensors among its arguments passed through `give`. Runs inside a tfjs scope:
+   * tensors made here are freed after. What it returns may be a promise.
+   */
+  call(answer: Answer, input: Input, give: Give): unknown;
   /** The right result, computed apart from the library in plain numbers. */
   right(input: Input): Plain;
   mistakes: readonly Mistake<Input>[];
-  /** Names of the parts of a list result, for messages: `["loss", "rewardAccuracy", "rewardMargin"]`. */
+  /**
+   * Names of the parts of a list or record result, where a mistake in one leaves the others right:
+   * `["loss", "rewardAccuracy", "rewardMargin"]`. Mistakes are then recognised part by part, and messages name them.
+   */
   parts?: readonly string[];
   tolerance?: Tolerance;
 }

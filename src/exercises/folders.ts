@@ -19,3 +19,14 @@ export function workFolder(): string {
   mkdirSync(folder, { recursive: true });
   return folder;
 }
+
+/** Folders whose notebooks are nobody's work in progress: the solutions, and what nbgrader runs to mark it. */
+const notWork = /(^|\/)(notebooks\/solutions|autograded)(\/|$)/;
+
+/**
+ * Whether what is written here is a student's own. In a solution notebook it is not: running one must not mark exercises
+ * as done. (A run without a browser has a folder to itself, so it may.)
+ */
+export function keepsWork(): boolean {
+  return Boolean(process.env.ALIGNLAB_RUN_DIR) || ![process.cwd(), process.env.JPY_SESSION_NAME ?? ""].some((place) => notWork.test(place));
+}

@@ -1,5 +1,7 @@
+import type { Tensor } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
-import type { Exercise, ExerciseDefinition, Mistake } from "./exercise";
+import type { Exercise, ExerciseDefinition } from "./exercise";
+import { recognise, type Outcome } from "./recognise";
 import { TodoError } from "./todo";
 import { firstDifference, float32Tolerance, toPlain, type Difference, type Plain } from "./values";
 
@@ -21,97 +23,73 @@ export interface Verdict {
   thrown?: string;
   /** Names and messages of the recognised mistakes. */
   mistakes: { name: string; says: string }[];
+  /** What all wrong numbers have in common, where no mistake was recognised. */
+  remark?: string;
 }
 
-interface Outcome {
-  got?: Plain;
-  wanted: Plain;
-  thrown?: unknown;
-  difference: Difference | null;
-}
-
-/** Runs an answer on every trial of its exercise and finds out what went wrong, if anything did. */
-export async function judge<Answer>(exercise: Exercise<Answer>, answer: Answer): Promise<Verdict> {
+/**
+ * Runs an answer on every trial of its exercise and finds out what went wrong, if anything did.
+ * @param hidden runs the trials kept for whoever marks the work, in place of the others
+ */
+export async function judge<Answer>(exercise: Exercise<Answer>, answer: Answer, { hidden = false }: { hidden?: boolean } = {}): Promise<Verdict> {
   const definition = exercise as unknown as ExerciseDefinition<Plain, Answer>;
   const verdict: Verdict = { state: "passed", id: definition.id, title: definition.title, parts: definition.parts ?? [], right: [], mistakes: [] };
   if (typeof answer !== "function") {
     return { ...verdict, state: "failed", thrown: `check takes the function itself, as in check("${definition.id}", yourFunction), not ${typeof answer === "object" ? "what it returns" : `a ${typeof answer}`}.` };
   }
+  const trials = hidden ? (definition.hidden ?? []) : definition.trials;
   const outcomes: Outcome[] = [];
-  for (const { input } of definition.trials) outcomes.push(await attempt(definition, answer, input));
-  const todo = outcomes.find(({ thrown }) => thrown instanceof TodoError);
-  if (todo) return { ...verdict, state: "todo", thrown: (todo.thrown as TodoError).message };
-  const failed = outcomes.findIndex(({ difference, thrown }) => difference !== null || thrown !== undefined);
-  verdict.right = definition.trials.slice(0, failed === -1 ? undefined : failed).map(({ tried }) => tried);
+  for (const { input } of trials) outcomes.push(await attempt(definition, answer, input));
+  const todo = outcomes.find(({ threw }) => threw?.error instanceof TodoError);
+  if (todo) return { ...verdict, state: "todo", thrown: (todo.threw!.error as TodoError).message };
+  const failed = outcomes.findIndex(({ difference, threw }) => difference !== null || threw !== undefined);
+  verdict.right = trials.slice(0, failed === -1 ? undefined : failed).map(({ tried }) => tried);
   if (failed === -1) return verdict;
-  const { got, wanted, thrown, difference } = outcomes[failed];
+  const { got, wanted, threw, difference } = outcomes[failed];
   return {
     ...verdict,
     state: "failed",
-    tried: definition.trials[failed].tried,
+    tried: trials[failed].tried,
     wanted,
-    ...(thrown === undefined ? { got, difference: difference ?? undefined } : { thrown: messageOf(thrown) }),
-    mistakes: recognise(definition, outcomes),
+    ...(threw === undefined ? { got, difference: difference ?? undefined } : { thrown: messageOf(threw.error) }),
+    ...recognise(definition, outcomes),
   };
 }
 
 async function attempt<Answer>(definition: ExerciseDefinition<Plain, Answer>, answer: Answer, input: Plain): Promise<Outcome> {
   const given = structuredClone(input);
   const wanted = definition.right(structuredClone(input));
+  const tensors = new Map<Tensor, Plain>();
   const engine = tf.engine();
   engine.startScope(`check ${definition.id}`);
   try {
-    const got = await toPlain(definition.call(answer, given));
+    const give = <T extends Tensor>(tensor: T): T => {
+      tensors.set(tensor, tensor.arraySync() as Plain);
+      return tensor;
+    };
+    const got = await toPlain(await definition.call(answer, given, give));
     const difference = firstDifference(got, wanted, definition.tolerance ?? float32Tolerance);
-    const changed = difference ? null : firstDifference(given, input, { absolute: 0, relative: 0 });
-    if (changed) throw new Error(`The result is right, but the function changed what it was given (at ${changed.where}). Build new lists, so that the data stays as it was for the next use.`);
-    return { got, wanted, difference };
-  } catch (thrown) {
-    return { wanted, thrown, difference: null };
+    if (!difference) refuseChanges(given, input, tensors);
+    return { input, got, wanted, difference };
+  } catch (error) {
+    return { input, wanted, threw: { error }, difference: null };
   } finally {
     engine.endScope();
   }
 }
 
+/** @throws Error when a right result came at the price of what the function was given. */
+function refuseChanges(given: Plain, input: Plain, tensors: ReadonlyMap<Tensor, Plain>): void {
+  const exact = { absolute: 0, relative: 0 };
+  const changed = firstDifference(given, input, exact) ?? firstDifference(input, given, exact);
+  if (changed) throw new Error(`The result is right, but the function changed what it was given (at ${changed.where || "the value itself"}). Build new lists, so that the data stays as it was for the next use.`);
+  for (const [tensor, before] of tensors) {
+    if (tensor.isDisposed) throw new Error("The result is right, but the function disposed a tensor that it was given. Whoever made a tensor disposes it: leave the arguments as they are.");
+    if (firstDifference(tensor.arraySync() as Plain, before, exact)) throw new Error("The result is right, but the function changed the numbers of a tensor that it was given. Compute a new tensor.");
+  }
+}
+
 function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? `${thrown.name === "Error" ? "" : `${thrown.name}: `}${thrown.message}` : String(thrown);
-}
-
-/** A mistake that explains the whole result, or else one for each part of the result that is wrong. */
-function recognise<Answer>(definition: ExerciseDefinition<Plain, Answer>, outcomes: Outcome[]): Verdict["mistakes"] {
-  const ran = outcomes.flatMap((outcome, index) => (outcome.thrown === undefined ? [{ ...outcome, input: definition.trials[index].input }] : []));
-  const tolerance = definition.tolerance ?? float32Tolerance;
-  const same = (a: Plain, b: Plain) => firstDifference(a, b, tolerance) === null;
-  const forms = (mistake: Mistake<Plain>) => [mistake.wrong, ...(mistake.others ?? [])];
-  const explains = (mistake: Mistake<Plain>, part: (value: Plain) => Plain) =>
-    forms(mistake).some((wrong) => {
-      const results = ran.map(({ input }) => attemptWrong(wrong, input));
-      const fits = ran.every(({ got }, index) => same(part(got), part(results[index])));
-      return fits && ran.some(({ wanted }, index) => !same(part(results[index]), part(wanted)));
-    });
-  if (ran.every(({ difference }) => difference === null)) return [];
-  const whole = definition.mistakes.find((mistake) => explains(mistake, (value) => value));
-  if (whole) return [{ name: whole.name, says: whole.says }];
-  const found = new Map<string, string>();
-  for (const key of partsOf(definition, ran[0].wanted)) {
-    const part = (value: Plain) => (typeof value === "object" && value !== null ? (value as Record<string, Plain>)[key] : undefined);
-    if (ran.every(({ got, wanted }) => same(part(got), part(wanted)))) continue;
-    const mistake = definition.mistakes.find((candidate) => explains(candidate, part));
-    if (mistake) found.set(mistake.name, mistake.says);
-  }
-  return [...found].map(([name, says]) => ({ name, says }));
-}
-
-/** A mistake that cannot be made on an input gives a value that equals nothing. */
-function attemptWrong(wrong: (input: Plain) => Plain, input: Plain): Plain {
-  try {
-    return wrong(structuredClone(input));
-  } catch {
-    return "a mistake that cannot happen here";
-  }
-}
-
-function partsOf<Answer>(definition: ExerciseDefinition<Plain, Answer>, wanted: Plain): string[] {
-  if (Array.isArray(wanted)) return (definition.parts ?? []).map((_, index) => String(index));
-  return typeof wanted === "object" && wanted !== null ? Object.keys(wanted) : [];
+  if (thrown instanceof Error) return `${thrown.name === "Error" ? "" : `${thrown.name}: `}${thrown.message}`;
+  return thrown === undefined ? "nothing (undefined)" : String(thrown);
 }

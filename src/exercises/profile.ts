@@ -1,7 +1,7 @@
 import { display } from "../engine/host";
 import { table } from "../log/table";
 
-export const profileNames = ["quick", "default", "full"] as const;
+export const profileNames = ["quick", "small", "default", "full"] as const;
 export type ProfileName = (typeof profileNames)[number];
 
 /** All that a profile may change: how much is computed, and the learning rate that goes with it. Never what is computed. */
@@ -24,6 +24,15 @@ const described = {
 export type SettingName = keyof typeof described;
 export type Settings = Partial<Record<SettingName, number>>;
 
+/** What a machine with 8 GiB of memory changes in `default`: batches of half the size. What is learnt stays what it is. */
+function smaller<Full extends Settings>(settings: Full): Full {
+  const half = (["batchSize", "loopBatchSize"] as const).flatMap((key) => {
+    const whole: number | undefined = settings[key];
+    return whole === undefined ? [] : [[key, Math.max(1, Math.floor(whole / 2))] as const];
+  });
+  return { ...settings, ...Object.fromEntries(half) };
+}
+
 /** The profile of this session: the environment variable ALIGNLAB_PROFILE, or "default". */
 export function profileName(): ProfileName {
   const name = process.env.ALIGNLAB_PROFILE || "default";
@@ -36,11 +45,12 @@ export function profileName(): ProfileName {
 /**
  * The settings of this session's profile, shown beside the original's.
  * @param notebook number or name, for the table's title
- * @param settings `full` holds the original's values; `default` and `quick` what they change
+ * @param settings `full` holds the original's values; `default` and `quick` what they change. `small`, for 8 GiB of
+ *   memory, is `default` with batches of half the size.
  */
 export function profile<Full extends Settings>(notebook: string, settings: { full: Full; default: Partial<Full>; quick: Partial<Full> }): { [Name in keyof Full]: number } {
   const name = profileName();
-  const chosen = { ...settings.full, ...settings[name] };
+  const chosen = name === "small" ? smaller({ ...settings.full, ...settings.default }) : { ...settings.full, ...settings[name] };
   const names = Object.keys(settings.full) as SettingName[];
   const unknown = Object.keys(chosen).filter((key) => !(key in described));
   if (unknown.length > 0) throw new Error(`A profile may change ${Object.keys(described).join(", ")}; not ${unknown.join(", ")}.`);

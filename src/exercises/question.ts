@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { display } from "../engine/host";
-import { workFolder } from "./folders";
+import { keepsWork, workFolder } from "./folders";
+import { record } from "./progressStore";
 import { questions, type Question, type QuestionId } from "./questions";
 import { escape } from "./report";
 
@@ -22,7 +23,8 @@ export function question(id: QuestionId, answer: string): void {
     display(bundle([["Question", asked.ask], ["To do", "Write two or three sentences between the quotes and run the cell again. What a good answer says is shown after."]], []));
     return;
   }
-  store(id, written);
+  if (keepsWork()) store(id, written);
+  record({ kind: "question", id });
   display(bundle([["Question", asked.ask], ["Your answer", written]], asked.rubric));
 }
 

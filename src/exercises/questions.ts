@@ -24,7 +24,7 @@ export const questions = {
     ],
   },
   "prompt-in-the-sum": {
-    ask: "Suppose getLogProb counted the prompt's tokens as well. The check of the training step would not notice. Why not, and where would it matter?",
+    ask: "Suppose the prompt's tokens were counted as well. Loss, accuracy and margin of the training would come out the same. Why, and where would it matter?",
     rubric: [
       "Chosen and rejected share the prompt, so its log-probability is in both sums and cancels in their difference.",
       "DPO's loss sees only that difference, so loss, accuracy and margin stay the same.",

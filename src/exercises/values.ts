@@ -1,18 +1,31 @@
 import { tf } from "../engine/backend";
 
-/** What checks compare: tensors become nested lists of numbers. */
-export type Plain = number | string | boolean | null | undefined | Plain[] | { [key: string]: Plain };
+/** A value that has no numbers to compare; `is` says what it is. */
+export class Unreadable {
+  constructor(readonly is: string) {}
+}
 
-/** Reads a value of any kind, tensors included, into plain lists, records and numbers. */
-export async function toPlain(value: unknown): Promise<Plain> {
-  if (value instanceof tf.Tensor) return (await value.array()) as Plain;
-  if (Array.isArray(value)) return Promise.all(value.map(toPlain));
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as unknown as ArrayLike<number>);
-  if (value instanceof Promise) return toPlain(await value);
-  if (typeof value === "bigint") return Number(value);
-  if (typeof value === "function") return `the function ${value.name || "without a name"}`;
+/** What checks compare: tensors become nested lists of numbers. */
+export type Plain = number | string | boolean | null | undefined | Unreadable | Plain[] | { [key: string]: Plain };
+
+/**
+ * Reads a value of any kind, tensors included, into plain lists, records and numbers. What is none of these, a promise
+ * inside a list among them, becomes an `Unreadable`.
+ */
+export async function toPlain(value: unknown, around: readonly unknown[] = []): Promise<Plain> {
+  if (value instanceof tf.Tensor) return value.isDisposed ? new Unreadable("a tensor that was disposed before it could be read") : ((await value.array()) as Plain);
+  if (typeof value === "bigint") return new Unreadable("a bigint (Number(x) makes a number of it)");
+  if (typeof value === "function") return new Unreadable(`the function ${value.name || "without a name"} (is it to be called?)`);
+  if (typeof value === "symbol") return new Unreadable("a symbol");
   if (typeof value !== "object" || value === null) return value as Plain;
-  const entries = await Promise.all(Object.entries(value).map(async ([key, entry]) => [key, await toPlain(entry)] as const));
+  if (around.includes(value)) return new Unreadable("an object that contains itself");
+  const inside = [...around, value];
+  if (Array.isArray(value)) return Promise.all(Array.from(value, (entry) => toPlain(entry, inside)));
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return toPlain(Array.from(value as unknown as ArrayLike<unknown>), around);
+  if (typeof (value as { then?: unknown }).then === "function") return new Unreadable("a promise (is an await missing?)");
+  const prototype = Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null;
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return new Unreadable(`an object of the class ${prototype.constructor?.name || "without a name"}`);
+  const entries = await Promise.all(Object.entries(value).map(async ([key, entry]) => [key, await toPlain(entry, inside)] as const));
   return Object.fromEntries(entries);
 }
 
@@ -40,8 +53,8 @@ export function firstDifference(got: Plain, wanted: Plain, tolerance: Tolerance 
   if (typeof wanted === "number") return numberDifference(got, wanted, tolerance, differs);
   if (typeof wanted === "string") return stringDifference(got, wanted, differs);
   if (Array.isArray(wanted)) return listDifference(got, wanted, tolerance, where, differs);
-  if (typeof wanted === "object" && wanted !== null) return recordDifference(got, wanted, tolerance, where, differs);
-  return Object.is(got, wanted) ? null : differs(`${kindOf(got)}, where ${kindOf(wanted)} is wanted`);
+  if (typeof wanted === "object" && wanted !== null && !(wanted instanceof Unreadable)) return recordDifference(got, wanted, tolerance, where, differs);
+  return Object.is(got, wanted) || (wanted instanceof Unreadable && got instanceof Unreadable) ? null : differs(`${kindOf(got)}, where ${kindOf(wanted)} is wanted`);
 }
 
 type Differs = (says: string) => Difference;
@@ -67,7 +80,7 @@ function stringDifference(got: Plain, wanted: string, differs: Differs): Differe
 function listDifference(got: Plain, wanted: Plain[], tolerance: Tolerance, where: string, differs: Differs): Difference | null {
   if (!Array.isArray(got)) return differs(`${kindOf(got)}, where ${kindOf(wanted)} is wanted`);
   const [mine, theirs] = [shapeOf(got), shapeOf(wanted)];
-  if (mine && theirs && theirs.length > 1 && mine.join() !== theirs.join()) return differs(`its shape is [${mine.join(", ")}], where [${theirs.join(", ")}] is wanted`);
+  if (mine && theirs && (mine.length > 1 || theirs.length > 1) && mine.join() !== theirs.join()) return differs(`its shape is [${mine.join(", ")}], where [${theirs.join(", ")}] is wanted`);
   if (mine && theirs && got.length !== wanted.length) return differs(`it has ${count(got.length, "entry", "entries")}, where ${wanted.length} are wanted`);
   for (let index = 0; index < Math.min(got.length, wanted.length); index++) {
     const difference = firstDifference(got[index], wanted[index], tolerance, `${where}[${index}]`);
@@ -77,7 +90,7 @@ function listDifference(got: Plain, wanted: Plain[], tolerance: Tolerance, where
 }
 
 function recordDifference(got: Plain, wanted: Record<string, Plain>, tolerance: Tolerance, where: string, differs: Differs): Difference | null {
-  if (typeof got !== "object" || got === null || Array.isArray(got)) return differs(`${kindOf(got)}, where a record with ${Object.keys(wanted).join(", ")} is wanted`);
+  if (typeof got !== "object" || got === null || Array.isArray(got) || got instanceof Unreadable) return differs(`${kindOf(got)}, where a record with ${Object.keys(wanted).join(", ")} is wanted`);
   for (const [key, value] of Object.entries(wanted)) {
     if (!(key in got)) return differs(`it has no ${key}; its keys are ${Object.keys(got).join(", ") || "none"}`);
     const difference = firstDifference(got[key], value, tolerance, `${where}.${key}`);
@@ -102,6 +115,7 @@ function kindOf(value: Plain): string {
     const shape = shapeOf(value);
     return shape && shape.length > 1 ? `a list of shape [${shape.join(", ")}]` : `a list of ${value.length}`;
   }
+  if (value instanceof Unreadable) return value.is;
   if (typeof value === "object") return "a record";
   return { number: "a number", string: "a text", boolean: "true or false" }[typeof value as "number" | "string" | "boolean"];
 }
@@ -115,6 +129,7 @@ export function inWords(value: Plain, limit = 160): string {
 function format(value: Plain): string {
   if (typeof value === "number") return Number.isInteger(value) || !Number.isFinite(value) ? String(value) : String(Number(value.toPrecision(5)));
   if (Array.isArray(value)) return `[${value.map(format).join(", ")}]`;
+  if (value instanceof Unreadable) return `(${value.is})`;
   if (typeof value === "object" && value !== null) return `{ ${Object.entries(value).map(([key, entry]) => `${key}: ${format(entry)}`).join(", ")} }`;
   return value === undefined ? "undefined" : JSON.stringify(value);
 }

@@ -51,12 +51,16 @@ const wrong: Record<string, DpoLoss> = {
   "sum in place of mean": (pc, ...rest) => solution(pc, ...rest).map((result) => tf.mul(result, pc.size)) as ReturnType<DpoLoss>,
   "reference ignored": (pc, pr, rc, rr, beta) => solution(pc, pr, zero(rc), zero(rr), beta),
   "reference upside down": (pc, pr, rc, rr, beta) => solution(pc, pr, rr, rc, beta),
+  "chosen log-probs taken twice": (pc, _, rc, rr, beta) => solution(pc, pc, rc, rr, beta),
+  "policy taken for the reference": (pc, pr, _, rr, beta) => solution(pc, pr, pc, rr, beta),
   "log missing": but(0, (margins) => tf.neg(tf.mean(tf.sigmoid(margins)))),
   "mean before the sigmoid": but(0, (margins) => tf.neg(tf.logSigmoid(tf.mean(margins)))),
   overflow: but(0, (margins) => tf.neg(tf.mean(tf.log(tf.sigmoid(margins))))),
   "accuracy sign": but(1, (margins) => tf.mean(tf.cast(tf.less(margins, 0), "float32"))),
   "accuracy without reference": but(1, (_, [pc, pr]) => tf.mean(tf.cast(tf.greater(pc, pr), "float32"))),
   "accuracy in per cent": but(1, (margins) => tf.mul(tf.mean(tf.cast(tf.greater(margins, 0), "float32")), 100)),
+  "accuracy as a count": but(1, (margins) => tf.sum(tf.cast(tf.greater(margins, 0), "float32"))),
+  "sigmoid twice": but(0, (margins) => tf.neg(tf.mean(tf.logSigmoid(tf.sigmoid(margins))))),
   "margin without beta": but(2, (margins, [, , , , beta = 0.1]) => tf.div(tf.mean(margins), beta)),
   "margin sign": but(2, (margins) => tf.neg(tf.mean(margins))),
   "chosen reward for margin": but(2, (_, [pc, , rc, , beta = 0.1]) => tf.mul(tf.mean(tf.sub(pc, rc)), beta)),
@@ -71,6 +75,28 @@ recognises(dpoLoss, "sides exchanged", (pc, pr, rc, rr, beta) => solution(rc, rr
 recognises(dpoLoss, "reference upside down", (pc, pr, rc, rr, beta) => solution(pc, pr, tf.neg(rc), tf.neg(rr), beta));
 recognises(dpoLoss, "sum in place of mean", but(0, (margins) => tf.neg(tf.sum(tf.logSigmoid(margins)))));
 
+recognises(dpoLoss, "reference ignored", (pc, pr, rc, _, beta) => solution(pc, pr, rc, rc, beta));
+recognises(dpoLoss, "chosen log-probs taken twice", (pc, _, rc, __, beta) => solution(pc, pc, rc, rc, beta));
+recognises(dpoLoss, "policy taken for the reference", (pc, pr, rc, _, beta) => solution(pc, pr, rc, pr, beta));
+recognises(dpoLoss, "beta twice", but(0, (margins, [, , , , beta = 0.1]) => tf.neg(tf.mean(tf.logSigmoid(tf.mul(margins, beta))))));
+// The sign hides behind the infinite loss of the pair that a plain log gets wrong, and is recognised all the same.
+recognises(dpoLoss, "sign of the loss", but(0, (margins) => tf.mean(tf.log(tf.sigmoid(margins)))));
+
+passes(dpoLoss, "an async function", (async (...args: Parameters<DpoLoss>) => solution(...args)) as never);
+passes(dpoLoss, "numbers in place of tensors", ((...args: Parameters<DpoLoss>) => solution(...args).map((result) => result.dataSync()[0])) as never);
+passes(dpoLoss, "results read with await", (async (...args: Parameters<DpoLoss>) => Promise.all(solution(...args).map(async (result) => (await result.data())[0]))) as never);
+passes(dpoLoss, "in a tidy", (...args) => tf.tidy(() => solution(...args)));
+
+refuses(dpoLoss, "promises of the numbers", ((...args: Parameters<DpoLoss>) => solution(...args).map(async (result) => (await result.data())[0])) as never, /a promise \(is an await missing\?\), where a number is wanted/);
+refuses(dpoLoss, "the arguments are disposed", (...args) => {
+  const results = solution(...args);
+  tf.dispose(args.slice(0, 4) as Tensor1D[]);
+  return results;
+}, /disposed a tensor that it was given/);
+refuses(dpoLoss, "a loss of one entry in place of a scalar", but(0, (margins) => tf.reshape(tf.neg(tf.mean(tf.logSigmoid(margins))), [1])), /a list of 1, where a number is wanted/);
+refuses(dpoLoss, "NaN", but(0, () => tf.scalar(NaN)), /NaN: somewhere/);
+refuses(dpoLoss, "whole numbers", but(0, (margins) => tf.cast(tf.neg(tf.mean(tf.logSigmoid(margins))), "int32")), /\[0\]: another number/);
+refuses(dpoLoss, "the first trial's results by heart", () => [tf.scalar(0.2014), tf.scalar(1), tf.scalar(1.5)], /another number/);
 refuses(dpoLoss, "nothing is returned", (() => undefined) as never, /nothing \(undefined; is there a return\?\)/);
 refuses(dpoLoss, "the losses of the pairs, not reduced", but(0, (margins) => tf.neg(tf.logSigmoid(margins))), /\[0\]: a list of \d, where a number is wanted/);
 refuses(dpoLoss, "two results", ((...args: Parameters<DpoLoss>) => solution(...args).slice(0, 2)) as never, /it has 2 entries, where 3 are wanted/);

@@ -1,6 +1,7 @@
 import { pad, padCollate, type Pad, type PadCollate } from "../../src/exercises/checks/pad";
 import { pad as libraryPad, padCollate as libraryPadCollate } from "../../src/tokens/collate";
 import type { PreferenceBatch } from "../../src/tokens/collate";
+import { tf } from "../../src/engine/backend";
 import { namesAll, passes, recognises, refuses } from "./judging";
 
 const longestOf = (sequences: number[][]): number => Math.max(...sequences.map((s) => s.length));
@@ -32,6 +33,9 @@ const wrongPad: Record<string, Pad> = {
   "side ignored": (s, value) => solution(s, value, "right"),
   "value ignored": (s, _, side) => solution(s, 0, side),
   "not padded": (s) => s,
+  "one too few": (s, value, side) => fill(s, value, side, longestOf(s) - 1),
+  "filled with the wrong number of copies": (s, value, side) => s.map((row) => (side === "left" ? [...row.map(() => value), ...row] : [...row, ...row.map(() => value)])),
+  reversed: (s, value, side) => solution(s.map((row) => [...row].reverse()), value, side),
   "one too many": (s, value, side) => fill(s, value, side, longestOf(s) + 1),
   "length of the first": (s, value, side) => fill(s, value, side, s[0].length),
   "cut to the shortest": (s) => s.map((row) => row.slice(0, Math.min(...s.map((r) => r.length)))),
@@ -74,6 +78,10 @@ const wrongCollate: Record<string, PadCollate> = {
   "prompt padded on the right": collate({ side: () => "right" }),
   "answers padded on the left": collate({ side: () => "left" }),
   "sides exchanged": collate({ side: (name) => (name === "prompt" ? "right" : "left") }),
+  "mask on the other side": (batch, id) => ({ ...collate()(batch, id), prompt_attn_mask: collate({ side: () => "right" })(batch, id).prompt_attn_mask }),
+  "one answer twice": (batch, id) => collate()(batch.map((row) => ({ ...row, rejected_input_ids: row.chosen_input_ids })), id),
+  "chosen and rejected exchanged": (batch, id) => collate()(batch.map((row) => ({ ...row, chosen_input_ids: row.rejected_input_ids, rejected_input_ids: row.chosen_input_ids })), id),
+  "one row lost": (batch, id) => collate()(batch.slice(0, -1), id),
   "mask made from the ids": collate({ mask: (ids, _, padTokenId) => ids.map((row) => row.map((id) => (id === padTokenId ? 0 : 1))) }),
   "mask inverted": collate({ mask: (_, masks) => masks.map((row) => row.map((m) => (m === 1 ? 0 : 1))) }),
   "mask all ones": collate({ mask: (ids) => ids.map((row) => row.map(() => 1)) }),
@@ -87,7 +95,23 @@ refuses(padCollate, "no masks", ((batch: never, id: number) => {
   const { prompt_input_ids, chosen_input_ids, rejected_input_ids } = collate()(batch, id);
   return { prompt_input_ids, chosen_input_ids, rejected_input_ids };
 }) as never, /it has no prompt_attn_mask; its keys are/);
-refuses(padCollate, "chosen twice", (batch, id) => {
+recognises(padCollate, "mask on the other side", (batch, id) => {
+  const [right, opposite] = [collate()(batch, id), collate({ side: (name) => (name === "prompt" ? "right" : "left") })(batch, id)];
+  const { prompt_attn_mask, chosen_attn_mask, rejected_attn_mask } = opposite;
+  return { ...right, prompt_attn_mask, chosen_attn_mask, rejected_attn_mask };
+});
+recognises(padCollate, "answers padded on the left", collate({ side: (name) => (name === "rejected" ? "right" : "left") }));
+
+passes(padCollate, "tensors in place of lists", ((...args: Parameters<PadCollate>) =>
+  Object.fromEntries(Object.entries(collate()(...args)).map(([key, rows]) => [key, tf.tensor2d(rows, undefined, "int32")]))) as never);
+passes(padCollate, "an async function with more keys than wanted", (async (...args: Parameters<PadCollate>) => ({ ...collate()(...args), rows: args[0].length })) as never);
+passes(pad, "typed arrays", ((...args: Parameters<Pad>) => solution(...args).map((row) => Int32Array.from(row))) as never);
+refuses(padCollate, "a mask of true and false", ((...args: Parameters<PadCollate>) => {
+  const right = collate()(...args);
+  return { ...right, prompt_attn_mask: right.prompt_attn_mask.map((row) => row.map((entry) => entry === 1)) };
+}) as never, /true or false, where a number is wanted/);
+refuses(padCollate, "the batch is sorted in place", (batch, id) => {
   const right = collate()(batch, id);
-  return { ...right, rejected_input_ids: right.chosen_input_ids };
-}, /rejected_input_ids(\[0\])?: it(s shape is| has)/);
+  batch.reverse();
+  return right;
+}, /changed what it was given/);

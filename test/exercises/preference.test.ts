@@ -32,6 +32,9 @@ const wrongTemplates: Record<string, ApplyChatTemplate> = {
   "generation prompt after the answer": render((example, text, tokenizer) =>
     tokenizer.applyChatTemplate([ask(example.prompt), say(text)], { addGenerationPrompt: true }).slice(head(example, tokenizer).length)),
   "chosen and rejected exchanged": (example, tokenizer) => render(cut)({ ...example, chosen: example.rejected, rejected: example.chosen }, tokenizer),
+  "answer in a user's turn": render((example, text, tokenizer) =>
+    tokenizer.applyChatTemplate([ask(example.prompt), ask(text)]).slice(tokenizer.applyChatTemplate([ask(example.prompt)]).length)),
+  "system turn cut off": render(cut, (example, tokenizer) => head(example, tokenizer).replace(/^.*<\|im_end\|>\n(?=<\|im_start\|>user)/s, "")),
   "one answer twice": (example, tokenizer) => render(cut)({ ...example, rejected: example.chosen }, tokenizer),
 };
 for (const [name, answer] of Object.entries(wrongTemplates)) recognises(applyChatTemplate, name, answer);
@@ -76,10 +79,20 @@ const wrongTokens: Record<string, TokenizeRow> = {
   "answers not cut": tokenize({ answer: (ids) => ids }),
   "null cuts everything": tokenize({ answer: (ids, n) => ids.slice(0, n as number) }),
   "limits exchanged": (example, tokenizer, p = 512, c = null) => tokenize({ prompt: (ids) => (c === null ? ids : ids.slice(-c)), answer: (ids) => ids.slice(0, p) })(example, tokenizer, p, c),
+  "one token off": tokenize({ prompt: (ids, n) => ids.slice(-n - 1), answer: (ids, n) => (n === null ? ids : ids.slice(0, n + 1)) }),
+  "one answer twice": (example, ...rest) => tokenize()({ ...example, rejected: example.chosen }, ...rest),
+  "chosen and rejected exchanged": (example, ...rest) => tokenize()({ ...example, chosen: example.rejected, rejected: example.chosen }, ...rest),
+  "prompt before the answers": (example, ...rest) => tokenize()({ ...example, chosen: example.prompt + example.chosen, rejected: example.prompt + example.rejected }, ...rest),
   "answer limit of 512": (example, tokenizer, p, c = 512) => tokenize()(example, tokenizer, p, c ?? 512),
 };
 for (const [name, answer] of Object.entries(wrongTokens)) recognises(tokenizeRow, name, answer);
 namesAll(tokenizeRow, Object.keys(wrongTokens));
+recognises(tokenizeRow, "one token off", tokenize({ answer: (ids, n) => (n === null ? ids : ids.slice(0, n - 1)) }));
+recognises(applyChatTemplate, "answer in a user's turn", render((example, text, tokenizer) =>
+  tokenizer.applyChatTemplate([ask(example.prompt), ask(text)]).slice(head(example, tokenizer).length)));
+passes(tokenizeRow, "an async function", (async (...args: Parameters<TokenizeRow>) => tokenize()(...args)) as never);
+refuses(tokenizeRow, "bigints", ((...args: Parameters<TokenizeRow>) => ({ ...tokenize()(...args), prompt_input_ids: tokenize()(...args).prompt_input_ids.map(BigInt) })) as never, /a bigint/);
+refuses(applyChatTemplate, "the row is changed in place", (example, tokenizer) => Object.assign(example, render(cut)(example, tokenizer)), /changed what it was given/);
 refuses(tokenizeRow, "text in place of ids", ((example: PreferenceRow) => ({ prompt_input_ids: example.prompt, chosen_input_ids: [], rejected_input_ids: [] })) as never, /a text, where a list of \d+ is wanted/);
 refuses(tokenizeRow, "another name for a column", ((...args: Parameters<TokenizeRow>) => {
   const { prompt_input_ids, ...rest } = tokenize()(...args);

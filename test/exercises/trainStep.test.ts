@@ -19,6 +19,7 @@ interface Options {
   rejected?: "chosen";
   beta?: number;
   exchange?: boolean;
+  withoutReference?: boolean;
   minimize?: boolean;
 }
 
@@ -33,6 +34,8 @@ const step = (options: Options = {}): TrainStep => (policy, reference, optimizer
   const computeLoss = (): [Scalar, Scalar, Scalar] => {
     const [a, b] = options.exchange ? [reference, policy] : [policy, reference];
     const rejected = options.rejected ?? "rejected";
+    const nothing = tf.zeros([batch.prompt_input_ids.shape[0]]) as Tensor1D;
+    if (options.withoutReference) return dpoLoss(logps(policy, "chosen"), logps(policy, "rejected"), nothing, nothing, beta);
     return dpoLoss(logps(a, "chosen"), logps(a, rejected), logps(b, "chosen"), logps(b, rejected), options.beta ?? beta);
   };
   return options.minimize === false ? computeLoss() : optimizer.minimize(computeLoss);
@@ -53,13 +56,17 @@ passes(trainStep, "all answers in one pass, padded to one length", (policy, refe
     return dpoLoss(pc as Tensor1D, pr as Tensor1D, rc as Tensor1D, rr as Tensor1D, beta);
   });
 });
-passes(trainStep, "with the prompt's tokens counted, which cancel between the two answers", step({ counted: join }));
+passes(trainStep, "an async function around the step", (async (...args: Parameters<TrainStep>) => step()(...args)) as never);
 
 const wrong: Record<string, TrainStep> = {
   "padding not masked": step({ counted: (prompt, answer) => join(tf.zerosLike(prompt), tf.onesLike(answer)) }),
+  "prompt not masked": step({ counted: join }),
+  "reference not used": step({ withoutReference: true }),
+  "beta twice": (policy, reference, optimizer, batch, beta) => step()(policy, reference, optimizer, batch, beta * beta),
+  "beta missing": step({ beta: 1 }),
   "attention mask missing": step({ attention: (mask) => tf.onesLike(mask) }),
   "compared with itself": (policy, _, ...rest) => step()(policy, policy, ...rest),
-  "policy and reference exchanged": step({ exchange: true }),
+  "sides exchanged": step({ exchange: true }),
   "prompt not before the answer": step({ join: (prompt, answer) => join(answer, prompt) }),
   "beta not passed on": step({ beta: 0.1 }),
   "no optimiser step": step({ minimize: false }),
@@ -81,9 +88,21 @@ function scaled<R extends [Scalar, ...Tensor[]]>([loss, ...others]: R, factor: n
 
 for (const [name, answer] of Object.entries(wrong)) recognises(trainStep, name, answer);
 namesAll(trainStep, Object.keys(wrong));
+recognises(trainStep, "sides exchanged", (policy, reference, optimizer, batch, beta) =>
+  step()(policy, reference, optimizer, { ...batch, chosen_input_ids: batch.rejected_input_ids, chosen_attn_mask: batch.rejected_attn_mask, rejected_input_ids: batch.chosen_input_ids, rejected_attn_mask: batch.chosen_attn_mask }, beta));
 recognises(trainStep, "compared with itself", step({ rejected: "chosen" }));
 recognises(trainStep, "prompt not before the answer", step({ join: (_, answer) => answer }));
 recognises(trainStep, "padding not masked", step({ counted: (prompt, answer) => tf.onesLike(join(prompt, answer)) }));
+recognises(trainStep, "compared with itself", (policy, reference, optimizer, batch, beta) => {
+  const frozen: LanguageModel = { forward: (ids, mask) => tf.tensor3d(policy.forward(ids, mask).arraySync()) };
+  return step()(policy, frozen, optimizer, batch, beta);
+});
+refuses(trainStep, "minimize is given the loss itself", ((_: never, __: never, optimizer: { minimize: (loss: unknown) => unknown }) => optimizer.minimize(tf.scalar(1))) as never, /takes the function that computes the loss, not the loss/);
+refuses(trainStep, "an async loss", ((_: never, __: never, optimizer: { minimize: (loss: unknown) => unknown }) => optimizer.minimize(async () => [tf.scalar(1), tf.scalar(1), tf.scalar(1)])) as never, /was given an async function/);
+refuses(trainStep, "values read back on the way to the loss", (policy, reference, ...rest) =>
+  step()({ forward: (ids, mask) => tf.tensor3d(policy.forward(ids, mask).arraySync()) }, reference, ...rest), /there is no gradient\. Call policy\.forward inside/);
+refuses(trainStep, "plain numbers as results", (policy, reference, optimizer, ...rest) =>
+  optimizer.minimize((() => step({ minimize: false })(policy, reference, optimizer, ...rest).map((result) => result.dataSync()[0])) as never), /returns numbers, not tensors/);
 refuses(trainStep, "only the loss is returned", (((...args: Parameters<TrainStep>) => step()(...args)[0]) as never), /it has no loss/);
 refuses(trainStep, "masks that are not joined", ((policy: LanguageModel, ...rest: unknown[]) => {
   const short = { forward: (ids: Tensor2D, mask: Tensor2D) => policy.forward(ids, tf.slice(mask, [0, 1], [-1, -1])) };

@@ -11,7 +11,7 @@ import { profile } from "../../src/exercises/profile";
 import { question } from "../../src/exercises/question";
 import { todo, TodoError } from "../../src/exercises/todo";
 import { dpoLoss as libraryDpoLoss } from "../../src/loss/dpo";
-import { pad as libraryPad } from "../../src/tokens/collate";
+import { pad as libraryPad, padCollate as libraryPadCollate } from "../../src/tokens/collate";
 
 const root = resolve(__dirname, "../..");
 let shown: Record<string, unknown>[] = [];
@@ -54,10 +54,36 @@ test("a check of a wrong answer shows got, wanted and the place, then ends the c
   assert.match(text(), /hint\("pad"\)/);
 });
 
-test("differing cells are framed in a picture of both values", async () => {
+const drawings = (): string[] =>
+  [...html().matchAll(/<img alt="([^"]+)" src="data:image\/svg\+xml;base64,([^"]+)"/g)].map(([, alt, data]) => `${alt}\n${Buffer.from(data, "base64").toString()}`);
+
+test("got, wanted and their difference are drawn as heat maps", async () => {
   await assert.rejects(() => check("pad", (s, _, side) => libraryPad(s, 0, side)), CheckError);
   assert.match(text(), /what happened: The filling is always 0/);
-  assert.equal(html().match(/border:2px/g)?.length, 6, "three wrong cells, in both tables");
+  const [got, wanted, difference, ...more] = drawings();
+  assert.deepEqual(more, []);
+  assert.match(got, /^got, as a heat map\n<svg/);
+  assert.match(wanted, /^wanted, as a heat map\n<svg/);
+  assert.match(difference, /^got − wanted, as a heat map\n<svg/);
+  // The second trial pads with 2, so three cells are 0 in place of 2.
+  assert.equal(difference.match(/>−2<\/text>/g)?.length, 3);
+});
+
+test("tables of different shapes are drawn without a difference; single numbers and texts not at all", async () => {
+  await assert.rejects(() => check("pad", (s) => s), CheckError);
+  assert.equal(drawings().length, 2);
+  await assert.rejects(() => check("pad", (() => 7) as never), CheckError);
+  assert.equal(drawings().length, 0);
+  await assert.rejects(() => check("apply-chat-template", (example) => example), CheckError);
+  assert.equal(drawings().length, 0);
+});
+
+test("of a record the column that differs is drawn, of a list of results all by name", async () => {
+  await assert.rejects(() => check("pad-collate", (batch, id) => ({ ...libraryPadCollate(batch, id), rejected_attn_mask: [[0, 0], [0, 0]] })), CheckError);
+  assert.match(html(), /<div>at rejected_attn_mask:<\/div><img/);
+  await assert.rejects(() => check("dpo-loss", (...args) => libraryDpoLoss(...args).map((part) => part.mul(3)) as never), CheckError);
+  assert.ok(drawings().every((svg) => svg.includes("rewardMargin")));
+  assert.match(text(), /to be seen: Every number is 3 times what is wanted\./);
 });
 
 test("a named mistake is the head of the report and of the error", async () => {
@@ -97,6 +123,14 @@ test("hints come one after the other and stay at the last", () => {
   assert.match(text(3), /hint 3 of 3/);
 });
 
+test("hidden cases find out a function that knows the others by heart", async () => {
+  const byHeart: typeof libraryPad = (sequences, value) => (value === 0 ? [[5, 6, 7], [8, 0, 0], [9, 4, 0]] : value === 2 ? [[2, 2, 2, 11], [12, 13, 14, 15]] : value === 9 ? [[1, 2], [3, 4]] : [[7, 7], [1, 2]]);
+  await check("pad", byHeart);
+  await assert.rejects(() => check("pad", byHeart, { hidden: true }), /not right yet/);
+  await check("pad", libraryPad, { hidden: true });
+  assert.match(text(), /tried: 2 trials: four sequences/);
+});
+
 test("a question without an answer keeps its rubric to itself; with one it stores every version", () => {
   question("padding-side", "  ");
   assert.doesNotMatch(text(), /good answer says:|\[ \]/);
@@ -117,13 +151,19 @@ test("a profile shows each deviation beside the original's value", () => {
   assert.match(text(), /learning rate +5e-5 +5e-5$/m);
 });
 
+test("small is default with half the batch", () => {
+  process.env.ALIGNLAB_PROFILE = "small";
+  assert.deepEqual(profile("01", settings), { rows: 270, batchSize: 2, learningRate: 5e-5 });
+  assert.match(text(), /profile small/);
+});
+
 test("full is the original, an unknown profile or setting is refused", () => {
   process.env.ALIGNLAB_PROFILE = "full";
   assert.deepEqual(profile("01", settings), settings.full);
   assert.doesNotMatch(text(), /differs/);
   assert.throws(() => profile("01", { full: { beta: 1 } as Record<string, number>, default: {}, quick: {} }), /not beta/);
   process.env.ALIGNLAB_PROFILE = "fast";
-  assert.throws(() => profile("01", settings), /ALIGNLAB_PROFILE is "fast"; the profiles are quick, default, full/);
+  assert.throws(() => profile("01", settings), /ALIGNLAB_PROFILE is "fast"; the profiles are quick, small, default, full/);
 });
 
 test("the run is described for readers and for programs", () => {

@@ -7,6 +7,7 @@ import { readNotebook, studentText } from "../../scripts/notebooks/build";
 import { editionCells } from "../../scripts/notebooks/editions";
 import { notebookNames, notebookPath, root, sourcePath } from "../../scripts/notebooks/folders";
 import { solutionProblems } from "../../scripts/notebooks/inspect";
+import type { RunMetadata } from "../../scripts/notebooks/ipynb";
 import { parsePercent } from "../../scripts/notebooks/percent";
 
 const names = notebookNames();
@@ -26,6 +27,12 @@ for (const name of names) {
     const solution = readNotebook(notebookPath(name, "solution"));
     assert.ok(solution, "it is missing: npm run notebooks:build");
     assert.deepEqual(solutionProblems(solution, source, `${name}.ts`), []);
+  });
+
+  test(`${name}: its first cell states the peak memory of the recorded run`, () => {
+    const measured = (readNotebook(notebookPath(name, "solution"))?.metadata.alignlab as RunMetadata).peak_memory_gib;
+    const stated = Number(/at most (\d+\.\d) GiB of\s+memory/.exec(parsePercent(source)[0].text)?.[1]);
+    assert.ok(measured !== undefined && Math.abs(stated - measured) < 0.25, `stated ${stated} GiB, measured ${measured} GiB`);
   });
 
   test(`${name}: no line of a solution is in the student edition`, () => {

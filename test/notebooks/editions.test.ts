@@ -54,6 +54,21 @@ test("marks that do not match are named by line", () => {
   assert.throws(bad("// BEGIN SOLUTION\n// BEGIN SOLUTION"), /07\.ts:3: BEGIN SOLUTION inside/);
 });
 
+test("hidden tests are in the solution edition alone, and their marks have partners", () => {
+  const cells = parsePercent("// %%\nawait check(x);\n// BEGIN HIDDEN TESTS\nawait check(y);\n// END HIDDEN TESTS\nz;\n");
+  assert.equal(editionCells(cells, "student")[0].text, "await check(x);\nz;");
+  assert.equal(editionCells(cells, "solution")[0].text, cells[0].text);
+  const bad = (body: string) => () => editionCells(parsePercent(`// %%\n${body}\n`), "student", "07.ts");
+  assert.throws(bad("// BEGIN HIDDEN TESTS\nx"), /07\.ts:1: BEGIN HIDDEN TESTS without an END/);
+  assert.throws(bad("x\n// END HIDDEN TESTS"), /END HIDDEN TESTS without its partner/);
+  assert.throws(bad("// BEGIN HIDDEN TESTS\n// BEGIN HIDDEN TESTS\n// END HIDDEN TESTS"), /BEGIN HIDDEN TESTS without its partner/);
+});
+
+test("an edition can lie elsewhere, with todo at hand", () => {
+  const [imports] = editionCells(parsePercent(source), "solution", "07.ts", { folder: "runs/course/autograded/student/07", needsTodo: true });
+  assert.equal(imports.text, 'import { check, tf, todo } from "../../../../../src";');
+});
+
 test("imports resolve from the notebook's own folder", () => {
   const code = 'import { a } from "../../src";\nimport "../../src/x";\nconst b = await import(\'../../data/y\');\nimport fs from "node:fs";';
   assert.equal(

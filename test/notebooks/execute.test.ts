@@ -66,7 +66,15 @@ test("a cell that stop breaks off is said to be stopped, not to have failed", as
   });
   assert.equal(run.exitCode, 130);
   assert.ok(run.events.some((event) => event.event === "cell-end" && event.failure?.ename === "Stopped"));
-  assert.deepEqual(run.events.at(-1), { event: "end", stopped: true, failed: [] });
+  const { peak, ...end } = run.events.at(-1) as Extract<RunEvent, { event: "end" }>;
+  assert.deepEqual(end, { event: "end", stopped: true, failed: [] });
+  assert.ok(peak === null || peak > 1e6);
+});
+
+test("the most memory that the kernel held is told", { skip: process.platform !== "linux" }, async () => {
+  const run = await runCells(["x = bytearray(300_000_000)\nx[:] = b'1' * 300_000_000", "del x"]);
+  const { peak } = run.events.at(-1) as Extract<RunEvent, { event: "end" }>;
+  assert.ok(peak! > 300e6 && peak! < 1.2e9, String(peak));
 });
 
 test("a kernel that dies is reported on its cell", async () => {

@@ -10,13 +10,20 @@ import { exercises, type ExerciseId } from "../../src/exercises/checks/index";
 import { judge } from "../../src/exercises/judge";
 import { todo } from "../../src/exercises/todo";
 
-/** The cells of an edition that check something, as [exercise, the function that is checked]. Their code runs in order, as in a notebook. */
-function checkedFunctions(source: string, edition: Edition): [ExerciseId, unknown][] {
-  const cells = editionCells(parsePercent(source), edition).filter((cell) => /^await check\(.*\);$/m.test(cell.text) && /^function /m.test(cell.text));
-  const checked: string[] = [];
-  const code = cells.map((cell) => cell.text.replace(/^await check\((".*?"), (\w+)\).*$/gm, (_, id: string, name: string) => (checked.push(`[${id}, ${name}]`), "")));
-  const script = ts.transpileModule(`${code.join("\n")}\nreturn [${checked.join(", ")}];`, { compilerOptions: { target: ts.ScriptTarget.ES2022 } }).outputText;
-  return new Function("tf", "todo", script)(tf, todo) as [ExerciseId, unknown][];
+const isCheck = /^await check\("(.*?)", (\w+)(?:, (\{ hidden: true \}))?\);$/gm;
+
+/**
+ * The checks of an edition, as [exercise, the function that is checked, whether with the hidden cases]. The code of the
+ * cells that define the functions runs in order, as in a notebook.
+ */
+function checkedFunctions(source: string, edition: Edition): [ExerciseId, unknown, boolean][] {
+  const cells = editionCells(parsePercent(source), edition);
+  const checked = cells.flatMap((cell) => [...cell.text.matchAll(isCheck)].map(([, id, name, hidden]) => ({ id, name, hidden: hidden !== undefined })));
+  const names = new Set(checked.map(({ name }) => name));
+  const defining = cells.filter((cell) => names.has(/^function (\w+)/m.exec(cell.text)?.[1] ?? ""));
+  const results = checked.map(({ id, name, hidden }) => `["${id}", ${name}, ${hidden}]`);
+  const script = ts.transpileModule(`${defining.map((cell) => cell.text).join("\n")}\nreturn [${results.join(", ")}];`, { compilerOptions: { target: ts.ScriptTarget.ES2022 } }).outputText;
+  return new Function("tf", "todo", script)(tf, todo) as [ExerciseId, unknown, boolean][];
 }
 
 for (const name of notebookNames().filter((notebook) => !notebook.startsWith("00"))) {
@@ -32,10 +39,18 @@ for (const name of notebookNames().filter((notebook) => !notebook.startsWith("00
     });
   });
 
-  test(`${name}: every check passes in the solution edition`, async () => {
-    for (const [id, answer] of checkedFunctions(source, "solution")) {
-      const verdict = await judge(exercises[id] as never, answer as never);
+  test(`${name}: every check passes in the solution edition, with the hidden cases, too, whatever came before it`, async () => {
+    const checks = checkedFunctions(source, "solution");
+    const hidden = checks.filter(([, , isHidden]) => isHidden).map(([id]) => id);
+    assert.deepEqual([...new Set(hidden)].sort(), [...new Set(checks.map(([id]) => id))].sort());
+    for (const [id, answer, isHidden] of [...checks, ...checks.reverse()]) {
+      const verdict = await judge(exercises[id] as never, answer as never, { hidden: isHidden });
       assert.equal(verdict.state, "passed", JSON.stringify(verdict));
+      assert.ok(verdict.right.length > 0);
     }
+  });
+
+  test(`${name}: the student edition knows nothing of the hidden cases`, () => {
+    assert.ok(checkedFunctions(source, "student").every(([, , hidden]) => !hidden));
   });
 }

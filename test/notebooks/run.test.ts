@@ -25,7 +25,7 @@ test("--help lists options and notebooks", () => {
 
 test("an unknown notebook lists the known ones; a wrong option says what it may be", () => {
   assert.deepEqual(command("99"), { status: 2, text: `There is no notebook "99". The notebooks: ${notebookNames().join(", ")}.\n` });
-  assert.match(command("00", "--profile", "fast").text, /--profile is quick, default or full, not "fast"/);
+  assert.match(command("00", "--profile", "fast").text, /--profile is quick, small, default or full, not "fast"/);
   assert.match(command("00", "--update", "--edition", "student").text, /leave --edition out/);
 });
 
@@ -47,7 +47,7 @@ test("progress is one line a cell with its time and last output; a failure shows
   printer.on({ event: "cell", index: 1 });
   printer.on({ event: "output", index: 1, text: "loss 0.6931" });
   printer.on({ event: "cell-end", index: 1, seconds: 2.5, failure: null });
-  printer.on({ event: "end", stopped: false, failed: [] });
+  printer.on({ event: "end", stopped: false, failed: [], peak: null });
   assert.match(text, /^kernel ready after 0\.\d s\n\[1\/2\] One · const x = a; +2\.5 s {2}\| loss 0\.6931\n$/);
   const failure = printer.failureText(2, { ename: "TypeError", evalue: "no" });
   assert.match(failure, /^Cell 2 of 2 failed \(One · x \+ 1;\):\n {4}1 \| \/\/ a remark\n {4}2 \| x \+ 1;\n\nTypeError: no$/);

@@ -68,8 +68,15 @@ export const dpoLoss = exercise<Input, DpoLoss>({
     { tried: "three pairs with beta left out (0.1)", input: { chosen: [-3, -60, -12], rejected: [-9, -45, -15], refChosen: [-5, -65, -15], refRejected: [-4, -55, -11], beta: null } },
     { tried: "log-ratios in the hundreds, as long answers have them", input: { chosen: [-900, -100], rejected: [-90, -1100], refChosen: [-100, -850], refRejected: [-890, -300], beta: 1 } },
   ],
-  call(answer, { chosen, rejected, refChosen, refRejected, beta }) {
-    const tensors = [chosen, rejected, refChosen, refRejected].map((values) => tf.tensor1d(values)) as [Tensor1D, Tensor1D, Tensor1D, Tensor1D];
+  hidden: [
+    {
+      tried: "five pairs, beta 0.2",
+      input: { chosen: [-17.5, -40.25, -8, -12, -99], rejected: [-19, -38, -15.5, -11, -97.5], refChosen: [-18, -41, -9.5, -11.25, -96], refRejected: [-17.25, -39, -14, -13, -99.5], beta: 0.2 },
+    },
+    { tried: "two pairs with beta left out", input: { chosen: [-70, -33], rejected: [-64, -30], refChosen: [-78, -31], refRejected: [-60, -35], beta: null } },
+  ],
+  call(answer, { chosen, rejected, refChosen, refRejected, beta }, give) {
+    const tensors = [chosen, rejected, refChosen, refRejected].map((values) => give(tf.tensor1d(values))) as [Tensor1D, Tensor1D, Tensor1D, Tensor1D];
     return beta === null ? answer(...tensors) : answer(...tensors, beta);
   },
   right: (input) => dpo(input),
@@ -89,11 +96,26 @@ export const dpoLoss = exercise<Input, DpoLoss>({
       says: "A sum where a mean over the batch belongs: the result grows with the batch size.",
       wrong: (input) => dpo(input).map((value) => value * input.chosen.length),
     },
-    { name: "reference ignored", says: "The reference is not used: only the policy's own log-probs are compared. A reward is how far the policy moved away from the reference.", wrong: (input) => dpo({ ...input, refChosen: zeros(input.chosen), refRejected: zeros(input.chosen) }) },
+    { name: "reference ignored", says: "The reference has no say: it is not used, or one of its log-probs is taken for both answers, so that it cancels. A reward is how far the policy moved away from the reference.", wrong: (input) => dpo({ ...input, refChosen: zeros(input.chosen), refRejected: zeros(input.chosen) }) },
     {
       name: "reference upside down",
       says: "The reference comes in the wrong way round: its log-probs are added where they should be subtracted, or each answer is compared with the reference's log-prob of the other one. A reward is beta times (policy minus reference), both of the same answer.",
       wrong: (input) => dpo({ ...input, refChosen: input.refRejected, refRejected: input.refChosen }),
+    },
+    {
+      name: "chosen log-probs taken twice",
+      says: "One answer is used for both sides: the chosen log-probs are taken twice where once the rejected ones belong, or the other way round.",
+      wrong: (input) => dpo({ ...input, rejected: input.chosen }),
+      others: [
+        (input) => dpo({ ...input, rejected: input.chosen, refRejected: input.refChosen }),
+        (input) => dpo({ ...input, chosen: input.rejected }),
+      ],
+    },
+    {
+      name: "policy taken for the reference",
+      says: "The policy's log-probs are used where the reference's belong: the reference is a model of its own, which does not change.",
+      wrong: (input) => dpo({ ...input, refChosen: input.chosen }),
+      others: [(input) => dpo({ ...input, refRejected: input.rejected })],
     },
     { name: "log missing", says: "The log is missing: this is minus the sigmoid, not minus the log of the sigmoid.", wrong: (input) => but(input, { loss: -mean(margins(input).map(sigmoid)) }) },
     { name: "mean before the sigmoid", says: "The mean is taken before the log-sigmoid. Every pair has its own loss; the mean comes last.", wrong: (input) => but(input, { loss: -logSigmoid(mean(margins(input))) }) },
@@ -109,6 +131,17 @@ export const dpoLoss = exercise<Input, DpoLoss>({
       wrong: (input) => but(input, { accuracy: mean(input.chosen.map((logp, i) => (logp > input.rejected[i] ? 1 : 0))) }),
     },
     { name: "accuracy in per cent", says: "The accuracy is in per cent; a share between 0 and 1 is wanted.", wrong: (input) => but(input, { accuracy: 100 * dpo(input)[1] }) },
+    {
+      name: "accuracy as a count",
+      says: "The accuracy is how many pairs are in the right order; the share of them is wanted, between 0 and 1.",
+      wrong: (input) => but(input, { accuracy: dpo(input)[1] * input.chosen.length }),
+    },
+    {
+      name: "sigmoid twice",
+      says: "The sigmoid is applied twice. tf.logSigmoid of the margin is all that the loss of a pair needs.",
+      wrong: (input) => but(input, { loss: -mean(margins(input).map((m) => logSigmoid(sigmoid(m)))) }),
+      others: [(input) => but(input, { loss: -mean(margins(input).map((m) => logSigmoid(logSigmoid(m)))) })],
+    },
     { name: "margin without beta", says: "The margin is the difference of the log-ratios; a difference of rewards is wanted, and a reward has beta in it.", wrong: (input) => but(input, { margin: mean(margins(input)) / betaOf(input) }) },
     { name: "margin sign", says: "The margin has the wrong sign: it is the chosen reward minus the rejected one.", wrong: (input) => but(input, { margin: -mean(margins(input)) }) },
     { name: "chosen reward for margin", says: "The third result is the chosen reward alone; the margin is its lead over the rejected one.", wrong: (input) => but(input, { margin: betaOf(input) * mean(ratios(input).chosen) }) },

@@ -48,6 +48,11 @@ function acrossTime(logits: number[][][]): number[][][] {
   });
 }
 
+/** Log-softmax over the rows of the batch in place of the vocabulary. */
+function acrossBatch(logits: number[][][]): number[][][] {
+  return logits.map((row, b) => row.map((scores, t) => scores.map((_, v) => logSoftmax(logits.map((other) => other[t][v]))[b])));
+}
+
 /** Numbers that look drawn at random and are the same everywhere. */
 function drawn(rows: number, length: number, vocabulary: number, scale: number): number[][][] {
   return Array.from({ length: rows }, (_, b) =>
@@ -86,20 +91,26 @@ export const getLogProb = exercise<Input, GetLogProb>({
       input: { logits: [[[0, 150], [1, 2], [0, 0]]], labels: [[1, 0, 1]], mask: [[0, 1, 1]] },
     },
   ],
-  call: (answer, { logits, labels, mask }) => answer(tf.tensor3d(logits), tf.tensor2d(labels, undefined, "int32"), tf.tensor2d(mask, undefined, "int32")),
+  hidden: [
+    {
+      tried: "two rows of seven tokens over a vocabulary of five",
+      input: { logits: drawn(2, 7, 5, 4), labels: [[4, 2, 0, 3, 1, 2, 4], [0, 4, 4, 1, 2, 0, 0]], mask: [[0, 0, 0, 0, 1, 1, 1], [0, 0, 1, 1, 1, 0, 0]] },
+    },
+  ],
+  call: (answer, { logits, labels, mask }, give) => answer(give(tf.tensor3d(logits)), give(tf.tensor2d(labels, undefined, "int32")), give(tf.tensor2d(mask, undefined, "int32"))),
   right: (input) => sums(input),
   mistakes: [
     {
       name: "no shift",
       says: "The shift by one is missing: the logits at position t are scored against the token at t, which the model has already seen. They predict the token at t + 1.",
       wrong: (input) => sums(input, { logitsAt: (t) => t, from: 0 }),
-      others: [(input) => sums(input, { logitsAt: (t) => t }), (input) => sums(input, { logitsAt: (t) => t, from: 0, until: 1 })],
+      others: [(input) => sums(input, { logitsAt: (t) => t }), (input) => sums(input, { logitsAt: (t) => t, maskAt: (t) => t - 1 }), (input) => sums(input, { logitsAt: (t) => t, maskAt: (t) => t + 1, from: 0, until: 1 }), (input) => sums(input, { logitsAt: (t) => t, from: 0, until: 1 })],
     },
     {
       name: "shift in the wrong direction",
       says: "The shift goes the wrong way: logits are scored against the token before them. Cut the last position from the logits and the first from the labels.",
       wrong: (input) => sums(input, { logitsAt: (t) => t + 1, from: 0, until: 1 }),
-      others: [(input) => sums(input, { logitsAt: (t) => t + 1, maskAt: (t) => t + 1, from: 0, until: 1 })],
+      others: [(input) => sums(input, { logitsAt: (t) => t - 2, from: 2 }), (input) => sums(input, { logitsAt: (t) => t + 1, maskAt: (t) => t + 1, from: 0, until: 1 })],
     },
     {
       name: "mask not shifted",
@@ -118,15 +129,31 @@ export const getLogProb = exercise<Input, GetLogProb>({
     { name: "probabilities", says: "Probabilities are summed, not their logs.", wrong: (input) => sums(input, { score: (scores) => logSoftmax(scores).map(Math.exp) }) },
     {
       name: "softmax over the wrong axis",
-      says: "The softmax runs over the positions, not over the vocabulary: at each position the probabilities of all tokens have to add up to 1. The vocabulary is the last axis.",
+      says: "The softmax runs over the positions or the rows, not over the vocabulary: at each position the probabilities of all tokens have to add up to 1. The vocabulary is the last axis.",
       wrong: (input) => sums({ ...input, logits: acrossTime(input.logits) }, { score: identity }),
-      others: [(input) => sums({ ...input, logits: acrossTime(input.logits.map((row) => row.slice(0, -1))) }, { score: identity })],
+      others: [(input) => sums({ ...input, logits: acrossTime(input.logits.map((row) => row.slice(0, -1))) }, { score: identity }), (input) => sums({ ...input, logits: acrossBatch(input.logits) }, { score: identity })],
     },
     { name: "sign", says: "The sign is wrong: this is the cross-entropy (minus the log-probability). Log-probabilities are below 0.", wrong: (input) => sums(input).map((total) => -total) },
     {
       name: "sum over the batch",
       says: "The rows are added up: one number for the whole batch. Sum over the positions only, so that each row keeps its own.",
       wrong: (input) => sum(sums(input)),
+    },
+    {
+      name: "mean over the batch",
+      says: "The rows are averaged into one number. Each row keeps its own sum; the mean over the batch comes later, in the loss.",
+      wrong: (input) => sum(sums(input)) / input.labels.length,
+    },
+    {
+      name: "softmax twice",
+      says: "The softmax is applied twice: log-softmax of what is already a probability flattens all differences. One log-softmax of the logits is all.",
+      wrong: (input) => sums(input, { score: (scores) => logSoftmax(logSoftmax(scores).map(Math.exp)) }),
+    },
+    {
+      name: "log to another base",
+      says: "The logarithm has another base: these are bits or decades, natural logarithms (nats) are wanted.",
+      wrong: (input) => sums(input).map((total) => total / Math.LN2),
+      others: [(input) => sums(input).map((total) => total / Math.LN10)],
     },
     { name: "not summed", says: "The positions are not summed: one number for each token is returned, one for each row is wanted.", wrong: (input) => terms(input) },
     {

@@ -17,9 +17,11 @@ const longestOf = (sequences: number[][]): number => Math.max(...sequences.map((
 function padded({ sequences, value, side }: PadInput, length = longestOf(sequences)): number[][] {
   return sequences.map((sequence) => {
     const filling = Array.from({ length: Math.max(0, length - sequence.length) }, () => value);
-    return side === "left" ? [...filling, ...sequence] : [...sequence, ...filling];
+    return joinedOn(side, sequence, filling);
   });
 }
+
+const joinedOn = (side: Side, sequence: number[], filling: number[]): number[] => (side === "left" ? [...filling, ...sequence] : [...sequence, ...filling]);
 
 const wrongSide = "The padding is on the wrong side.";
 
@@ -38,6 +40,10 @@ export const pad = exercise<PadInput, Pad>({
     { tried: "sequences of one length, which need nothing", input: { sequences: [[1, 2], [3, 4]], value: 9, side: "left" } },
     { tried: "an empty sequence beside one of two tokens", input: { sequences: [[], [1, 2]], value: 7, side: "right" } },
   ],
+  hidden: [
+    { tried: "four sequences padded with 5 on the left", input: { sequences: [[1], [2, 3, 4], [6, 7], [8, 9, 1, 2, 3]], value: 5, side: "left" } },
+    { tried: "one sequence alone", input: { sequences: [[4, 4]], value: 1, side: "right" } },
+  ],
   call: (answer, { sequences, value, side }) => answer(sequences, value, side),
   right: (input) => padded(input),
   mistakes: [
@@ -50,6 +56,19 @@ export const pad = exercise<PadInput, Pad>({
     },
     { name: "value ignored", says: "The filling is always 0: the parameter value is not used.", wrong: (input) => padded({ ...input, value: 0 }) },
     { name: "not padded", says: "The sequences come back as they were.", wrong: ({ sequences }) => sequences },
+    {
+      name: "one too few",
+      says: "The filling is one short: the rows do not come out at the longest sequence's length.",
+      wrong: (input) => padded(input, longestOf(input.sequences) - 1),
+      others: [(input) => padded(input, longestOf(input.sequences) - 1).map((row) => row.slice(0, longestOf(input.sequences) - 1))],
+    },
+    {
+      name: "filled with the wrong number of copies",
+      says: "Each row gets as many copies as its own length says, or as the longest has, not as many as it lacks.",
+      wrong: ({ sequences, value, side }) => sequences.map((sequence) => joinedOn(side, sequence, sequence.map(() => value))),
+      others: [({ sequences, value, side }) => sequences.map((sequence) => joinedOn(side, sequence, Array.from({ length: longestOf(sequences) }, () => value)))],
+    },
+    { name: "reversed", says: "The tokens of a sequence come back in another order: the filling goes before or after them, they stay as they are.", wrong: (input) => padded({ ...input, sequences: input.sequences.map((sequence) => [...sequence].reverse()) }), others: [(input) => padded({ ...input, side: other(input.side) }).map((row) => [...row].reverse())] },
     { name: "one too many", says: "The rows are one longer than the longest sequence.", wrong: (input) => padded(input, longestOf(input.sequences) + 1) },
     {
       name: "length of the first",
@@ -67,6 +86,8 @@ export const pad = exercise<PadInput, Pad>({
 
 interface Collating {
   sides?: Partial<Record<"prompt" | "chosen" | "rejected", Side>>;
+  /** Of the masks alone, where they do not go with the ids. */
+  maskSides?: Partial<Record<"prompt" | "chosen" | "rejected", Side>>;
   fill?: number;
   maskFill?: number;
   mask?: (ids: number[], padTokenId: number) => number[];
@@ -74,16 +95,17 @@ interface Collating {
 }
 
 /** The right batch, or with one thing done differently. */
-function collated({ batch, padTokenId }: CollateInput, { sides = {}, fill = padTokenId, maskFill = 0, mask, longest }: Collating = {}): Record<string, number[][]> {
+function collated({ batch, padTokenId }: CollateInput, { sides = {}, maskSides = sides, fill = padTokenId, maskFill = 0, mask, longest }: Collating = {}): Record<string, number[][]> {
   const result: Record<string, number[][]> = {};
   for (const name of ["prompt", "chosen", "rejected"] as const) {
-    const side = sides[name] ?? (name === "prompt" ? "left" : "right");
+    const usual = name === "prompt" ? "left" : "right";
+    const side = sides[name] ?? usual;
     const sequences = batch.map((row) => row[`${name}_input_ids`]);
     const length = longest?.(batch, name) ?? longestOf(sequences);
     const ids = padded({ sequences, value: fill, side }, length);
     result[`${name}_input_ids`] = ids;
     const ones = sequences.map((sequence) => sequence.map(() => 1));
-    result[`${name}_attn_mask`] = mask ? ids.map((row) => mask(row, padTokenId)) : padded({ sequences: ones, value: maskFill, side }, length);
+    result[`${name}_attn_mask`] = mask ? ids.map((row) => mask(row, padTokenId)) : padded({ sequences: ones, value: maskFill, side: maskSides[name] ?? usual }, length);
   }
   return result;
 }
@@ -130,12 +152,47 @@ export const padCollate = exercise<CollateInput, PadCollate>({
     },
     { tried: "a batch of one row", input: { batch: [{ prompt_input_ids: [5, 6], chosen_input_ids: [7], rejected_input_ids: [8, 9, 10] }], padTokenId: 0 } },
   ],
+  parts: ["prompt_input_ids", "prompt_attn_mask", "chosen_input_ids", "chosen_attn_mask", "rejected_input_ids", "rejected_attn_mask"],
+  hidden: [
+    {
+      tried: "three rows of different lengths, padded with 9",
+      input: {
+        batch: [
+          { prompt_input_ids: [3], chosen_input_ids: [4, 5, 6], rejected_input_ids: [7, 9] },
+          { prompt_input_ids: [8, 1, 2, 3], chosen_input_ids: [9], rejected_input_ids: [5, 5, 5, 9] },
+          { prompt_input_ids: [6, 7], chosen_input_ids: [1, 9], rejected_input_ids: [2] },
+        ],
+        padTokenId: 9,
+      },
+    },
+  ],
   call: (answer, { batch, padTokenId }) => answer(batch, padTokenId),
   right: (input) => collated(input),
   mistakes: [
     { name: "prompt padded on the right", says: `${wrongSide} The prompts are padded on the right: a gap comes to lie between a prompt and its answer.`, wrong: (input) => collated(input, { sides: { prompt: "right" } }) },
     { name: "answers padded on the left", says: `${wrongSide} The answers are padded on the left: a gap comes to lie between the prompt and its answer.`, wrong: (input) => collated(input, { sides: { chosen: "left", rejected: "left" } }) },
     { name: "sides exchanged", says: `${wrongSide} Prompts and answers have each other's side.`, wrong: (input) => collated(input, { sides: { prompt: "right", chosen: "left", rejected: "left" } }) },
+    {
+      name: "mask on the other side",
+      says: "The ids are padded on the right side, their masks on the other one: a mask goes with its ids, place by place.",
+      wrong: (input) => collated(input, { sides: {}, maskSides: { prompt: "right" } }),
+      others: [
+        (input) => collated(input, { sides: {}, maskSides: { chosen: "left", rejected: "left" } }),
+        (input) => collated(input, { sides: {}, maskSides: { prompt: "right", chosen: "left", rejected: "left" } }),
+      ],
+    },
+    {
+      name: "one answer twice",
+      says: "Both answers are the same one: one of chosen and rejected is used twice.",
+      wrong: (input) => collated({ ...input, batch: input.batch.map((row) => ({ ...row, rejected_input_ids: row.chosen_input_ids })) }),
+      others: [(input) => collated({ ...input, batch: input.batch.map((row) => ({ ...row, chosen_input_ids: row.rejected_input_ids })) })],
+    },
+    {
+      name: "chosen and rejected exchanged",
+      says: "chosen and rejected are exchanged: the model would learn the answers that people did not want.",
+      wrong: (input) => collated({ ...input, batch: input.batch.map((row) => ({ ...row, chosen_input_ids: row.rejected_input_ids, rejected_input_ids: row.chosen_input_ids })) }),
+    },
+    { name: "one row lost", says: "A row of the batch is missing: the result has fewer rows than the batch.", wrong: (input) => collated({ ...input, batch: input.batch.slice(0, -1) }), others: [(input) => collated({ ...input, batch: input.batch.slice(1) }), (input) => collated({ ...input, batch: input.batch.slice(0, 1) })] },
     {
       name: "mask made from the ids",
       says: "The mask is 0 wherever the padding token's id stands, also where an answer really ends with it. Then the model never learns to stop. Make the mask from the lengths.",

@@ -35,6 +35,8 @@ export const applyChatTemplate = exercise<Example, ApplyChatTemplate>({
     { tried: "a question with two short answers", input: { prompt: "How are you?", chosen: "Great, and you?", rejected: "I am an AI." } },
     { tried: "an answer that repeats its question, and one of two lines", input: { prompt: "Tea", chosen: "Tea! Tea for two.", rejected: "Tea is\na drink." } },
   ],
+  parts: ["prompt", "chosen", "rejected"],
+  hidden: [{ tried: "a question of two lines and an empty answer", input: { prompt: "One,\ntwo?", chosen: "Three.", rejected: "" } }],
   call: (answer, example) => answer(example, tinyTokenizer()),
   right: rendered,
   mistakes: [
@@ -72,7 +74,18 @@ export const applyChatTemplate = exercise<Example, ApplyChatTemplate>({
       says: "chosen and rejected are exchanged: the model would learn the answers that people did not want.",
       wrong: (example) => ({ prompt: rendered(example).prompt, chosen: rendered(example).rejected, rejected: rendered(example).chosen }),
     },
-    { name: "one answer twice", says: "Both answers are the chosen one.", wrong: (example) => ({ ...rendered(example), rejected: rendered(example).chosen }), others: [(example) => ({ ...rendered(example), chosen: rendered(example).rejected })] },
+    {
+      name: "answer in a user's turn",
+      says: "The answers are rendered as the user's words. An answer is a message with the role assistant.",
+      wrong: (example) => ({ ...rendered(example), ...both(example, (text) => turn("user", text)) }),
+      others: [(example) => ({ ...rendered(example), ...both(example, (text) => turn("user", text).slice(head.length)) })],
+    },
+    {
+      name: "system turn cut off",
+      says: "The system turn is missing at the front of the prompt. The template writes it by itself, and the model was trained with it: keep what the template gives.",
+      wrong: (example) => ({ ...rendered(example), prompt: turn("user", example.prompt) + head }),
+    },
+    { name: "one answer twice", says: "Both answers are the same one: one of chosen and rejected is used twice.", wrong: (example) => ({ ...rendered(example), rejected: rendered(example).chosen }), others: [(example) => ({ ...rendered(example), chosen: rendered(example).rejected })] },
   ],
 });
 
@@ -101,6 +114,14 @@ function tokenized({ example, maxPromptLength, maxCompletionLength }: TokenizeIn
   };
 }
 
+/** A cut that keeps more or fewer tokens than its limit. */
+const off = (cut: (values: number[], limit: number | null) => number[], by: number) => (values: number[], limit: number | null): number[] => cut(values, limit === null ? null : limit + by);
+
+function bothIds(input: TokenizeInput, change: (ids: number[]) => number[]): Record<string, number[]> {
+  const { chosen_input_ids, rejected_input_ids } = tokenized(input);
+  return { chosen_input_ids: change(chosen_input_ids), rejected_input_ids: change(rejected_input_ids) };
+}
+
 const sample: Example = { prompt: "<|im_start|>user\nTell me more<|im_end|>\n<|im_start|>assistant\n", chosen: "Once upon a time<|im_end|>\n", rejected: "No<|im_end|>\n" };
 
 export const tokenizeRow = exercise<TokenizeInput, TokenizeRow>({
@@ -122,6 +143,8 @@ export const tokenizeRow = exercise<TokenizeInput, TokenizeRow>({
       input: { example: { ...sample, prompt: `${"so ".repeat(200)}<|im_start|>assistant\n`, chosen: `${"la ".repeat(210)}<|im_end|>\n` }, maxPromptLength: 512, maxCompletionLength: null, defaults: true },
     },
   ],
+  parts: ["prompt_input_ids", "chosen_input_ids", "rejected_input_ids"],
+  hidden: [{ tried: "at most 7 tokens of the prompt and 3 of an answer", input: { example: { prompt: "Which way to the sea?", chosen: "Down the hill.", rejected: "Up" }, maxPromptLength: 7, maxCompletionLength: 3, defaults: false } }],
   call: (answer, { example, maxPromptLength, maxCompletionLength, defaults }) =>
     defaults ? answer(example, tinyTokenizer()) : answer(example, tinyTokenizer(), maxPromptLength ?? undefined, maxCompletionLength),
   right: (input) => tokenized(input),
@@ -155,6 +178,29 @@ export const tokenizeRow = exercise<TokenizeInput, TokenizeRow>({
       name: "limits exchanged",
       says: "The two limits are exchanged: the prompt is cut to maxCompletionLength and the answers to maxPromptLength.",
       wrong: (input) => tokenized({ ...input, maxPromptLength: input.maxCompletionLength, maxCompletionLength: input.maxPromptLength }),
+    },
+    {
+      name: "one token off",
+      says: "One token too many or too few is kept: slice(0, n) holds n tokens, and slice(-n) the last n.",
+      wrong: (input) => tokenized(input, { prompt: off(last, -1), completion: off(first, -1) }),
+      others: ([[-1, 0], [0, -1], [1, 1], [1, 0], [0, 1], [1, -1], [-1, 1]] as const).map(([p, c]) => (input: TokenizeInput) => tokenized(input, { prompt: off(last, p), completion: off(first, c) })),
+    },
+    {
+      name: "one answer twice",
+      says: "Both answers are the same one: one of chosen and rejected is used twice.",
+      wrong: (input) => ({ ...tokenized(input), rejected_input_ids: tokenized(input).chosen_input_ids }),
+      others: [(input) => ({ ...tokenized(input), chosen_input_ids: tokenized(input).rejected_input_ids })],
+    },
+    {
+      name: "chosen and rejected exchanged",
+      says: "chosen and rejected are exchanged: the model would learn the answers that people did not want.",
+      wrong: (input) => ({ ...tokenized(input), chosen_input_ids: tokenized(input).rejected_input_ids, rejected_input_ids: tokenized(input).chosen_input_ids }),
+    },
+    {
+      name: "prompt before the answers",
+      says: "The answers begin with the prompt's tokens. They are joined later: each column holds its own text.",
+      wrong: (input) => tokenized({ ...input, example: { prompt: input.example.prompt, ...both(input.example, (text) => input.example.prompt + text) } }),
+      others: [(input) => ({ ...tokenized(input), ...bothIds(input, (answer) => [...tokenized(input).prompt_input_ids, ...answer]) })],
     },
     { name: "answer limit of 512", says: "Without a limit for the answers they are cut to 512 tokens; only the prompt has that default.", wrong: (input) => tokenized({ ...input, maxCompletionLength: input.maxCompletionLength ?? 512 }) },
   ],

@@ -1,7 +1,7 @@
 import type { Scalar, Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { tf } from "../../engine/backend";
-import { exercise } from "../exercise";
-import { resultsAndGradients, type BatchTensors, type LanguageModel, type StepOptimizer } from "../handTraining";
+import { exercise, type Give } from "../exercise";
+import { resultsAndGradients, type BatchTensors, type LanguageModel, type StepOptimizer, type StepResults } from "../handTraining";
 
 /** The function to write in part 6. */
 export type TrainStep = (policy: LanguageModel, reference: LanguageModel, optimizer: StepOptimizer, batch: BatchTensors, beta: number) => [Scalar, Scalar, Scalar];
@@ -10,10 +10,11 @@ type Columns = Record<keyof BatchTensors, number[][]>;
 type Input = { policy: number[][]; reference: number[][]; batch: Columns; beta: number; learningRate: number };
 
 interface Flaw {
-  /** Which positions count towards an answer's log-probability. The prompt's own would not matter: they cancel between the answers. */
-  counted?: "answer" | "all" | "answer with padding";
+  /** Which positions count towards an answer's log-probability. */
+  counted?: "answer" | "all" | "tokens" | "answer with padding";
   attention?: "tokens" | "all";
-  reference?: "policy";
+  /** "policy": the policy stands in for the reference, gradient and all; "frozen policy": without its gradient. */
+  reference?: "policy" | "frozen policy" | "none";
   order?: "answer first" | "answer only";
   rejected?: "chosen";
   beta?: number;
@@ -33,19 +34,25 @@ function joined({ batch }: Input, answer: "chosen" | "rejected", row: number, fl
   const tokens = join(promptMask, answerMask);
   const ones = tokens.map(() => 1);
   const nothing = promptMask.map(() => 0);
-  const counted = { answer: join(nothing, answerMask), all: ones, "answer with padding": join(nothing, answerMask.map(() => 1)) }[flaw.counted ?? "answer"];
+  const counted = { answer: join(nothing, answerMask), all: ones, tokens, "answer with padding": join(nothing, answerMask.map(() => 1)) }[flaw.counted ?? "answer"];
   return { ids: join(promptIds, answerIds), attention: flaw.attention === "all" ? ones : tokens, counted };
 }
 
-/** The check's little model: a token's scores are its row of the table plus the mean row of what came before and is attended. */
+/**
+ * The check's little model: a token's scores are its row of the table, plus the mean row of what came before, plus the
+ * mean row of the whole text, all of what is attended. Since it sees the answer from the prompt on, a prompt that is
+ * counted does not cancel between two answers, as it would in a model that reads from left to right.
+ */
 function logProbability(table: number[][], { ids, attention, counted }: ReturnType<typeof joined>): number {
   let total = 0;
   let seen = 0;
   const context = table.map(() => 0);
+  const attended = Math.max(attention.reduce((a, b) => a + b, 0), 1);
+  const whole = table.map((_, v) => ids.reduce((sum, id, t) => sum + attention[t] * table[id][v], 0) / attended);
   ids.slice(0, -1).forEach((id, t) => {
     seen += attention[t];
     table[id].forEach((score, v) => (context[v] += attention[t] * score));
-    const scores = table[id].map((score, v) => score + context[v] / Math.max(seen, 1));
+    const scores = table[id].map((score, v) => score + context[v] / Math.max(seen, 1) + whole[v]);
     const largest = Math.max(...scores);
     const logSum = largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), 0));
     total += counted[t + 1] * (scores[ids[t + 1]] - logSum);
@@ -55,11 +62,12 @@ function logProbability(table: number[][], { ids, attention, counted }: ReturnTy
 
 function results(input: Input, flaw: Flaw, policy = input.policy): [number, number, number] {
   const beta = flaw.beta ?? input.beta;
-  const reference = flaw.reference === "policy" ? policy : input.reference;
+  const reference = flaw.reference === "policy" ? policy : flaw.reference === "frozen policy" ? input.policy : input.reference;
   const rewards = input.batch.prompt_input_ids.map((_, row) => {
     const [chosen, rejected] = (["chosen", flaw.rejected ?? "rejected"] as const).map((answer) => {
       const text = joined(input, answer, row, flaw);
-      return (flaw.swapModels ? -1 : 1) * beta * (logProbability(policy, text) - logProbability(reference, text));
+      const start = flaw.reference === "none" ? 0 : logProbability(reference, text);
+      return (flaw.swapModels ? -1 : 1) * beta * (logProbability(policy, text) - start);
     });
     return { chosen, rejected, margin: chosen - rejected };
   });
@@ -111,26 +119,51 @@ function littleModel(weights: Tensor2D): LanguageModel {
       // Running sums as a product with a triangle of ones: tfjs's gradient of cumsum is wrong for three axes.
       const triangle = tf.tile(tf.expandDims(tf.linalg.bandPart(tf.ones([length, length]), -1, 0), 0), [batch, 1, 1]) as Tensor3D;
       const runningSum = (values: Tensor): Tensor => tf.matMul(triangle, values as Tensor3D);
-      const context = tf.div(runningSum(tf.mul(rows, mask)), tf.maximum(runningSum(mask), 1));
-      return tf.add(rows, context) as Tensor3D;
+      const attended = tf.mul(rows, mask);
+      const context = tf.div(runningSum(attended), tf.maximum(runningSum(mask), 1));
+      const whole = tf.div(tf.sum(attended, 1, true), tf.maximum(tf.sum(mask, 1, true), 1));
+      return tf.add(tf.add(rows, context), whole) as Tensor3D;
     },
   };
 }
 
-function runStep(answer: TrainStep, input: Input): Record<string, unknown> {
+/** Says what is wrong with what a step wants minimised, before tfjs says it in its own words. */
+function minimised(compute: () => StepResults): StepResults {
+  const results: unknown = compute();
+  if (typeof (results as { then?: unknown } | null)?.then === "function") throw new Error("optimizer.minimize was given an async function: the loss has to be computed without await, so that the gradient can follow each operation.");
+  if (!Array.isArray(results)) throw new Error("The function given to optimizer.minimize has to return the list of dpoLoss's three results, the loss first.");
+  if (results.some((result) => !(result instanceof tf.Tensor))) throw new Error("The function given to optimizer.minimize returns numbers, not tensors: a gradient needs the operations themselves, so values must not be read with dataSync or arraySync.");
+  return results as StepResults;
+}
+
+const noGradient = "The loss does not depend on the policy's weights by way of tensor operations, so there is no gradient. Call policy.forward inside the function that is given to optimizer.minimize, and read no values (dataSync, arraySync, data) between there and the loss; getLogProb and dpoLoss count, too.";
+
+async function runStep(answer: TrainStep, input: Input, give: Give): Promise<Record<string, unknown>> {
   const weights = tf.variable(tf.tensor2d(input.policy));
   const optimizer: StepOptimizer = {
-    minimize(compute) {
-      const { results: values, gradients } = resultsAndGradients(compute, [weights]);
-      weights.assign(tf.sub(weights, tf.mul(gradients[0], input.learningRate)) as never);
-      return values;
+    minimize<Results extends StepResults>(compute: () => Results): Results {
+      if (typeof compute !== "function") throw new Error("optimizer.minimize takes the function that computes the loss, not the loss: minimize(computeLoss), without a call.");
+      let inside = false;
+      try {
+        const { results: values, gradients } = resultsAndGradients(() => {
+          inside = true;
+          const results = minimised(compute) as Results;
+          inside = false;
+          return results;
+        }, [weights]);
+        weights.assign(tf.sub(weights, tf.mul(gradients[0], input.learningRate)) as never);
+        return values;
+      } catch (error) {
+        // Outside of compute only tfjs can throw, and only for want of a path from the weights to the loss.
+        throw inside || !/gradient|variable/i.test(String(error)) ? error : new Error(noGradient);
+      }
     },
   };
-  const batch = Object.fromEntries(Object.entries(input.batch).map(([key, rows]) => [key, tf.tensor2d(rows, undefined, "int32")])) as BatchTensors;
+  const batch = Object.fromEntries(Object.entries(input.batch).map(([key, rows]) => [key, give(tf.tensor2d(rows, undefined, "int32"))])) as BatchTensors;
   try {
-    const returned = answer(littleModel(weights as never), littleModel(tf.tensor2d(input.reference)), optimizer, batch, input.beta);
+    const returned: unknown = await answer(littleModel(weights as never), littleModel(tf.tensor2d(input.reference)), optimizer, batch, input.beta);
     if (!Array.isArray(returned)) return { returned };
-    const [loss, rewardAccuracy, rewardMargin] = returned;
+    const [loss, rewardAccuracy, rewardMargin] = returned as unknown[];
     return { loss, rewardAccuracy, rewardMargin, weights: weights.clone() };
   } finally {
     weights.dispose();
@@ -152,6 +185,7 @@ export const trainStep = exercise<Input, TrainStep>({
     { tried: "one pair without padding on a model of six words", input: { policy: table(1), reference: table(2), batch: batches.even, beta: 0.5, learningRate: 1 } },
     { tried: "three pairs of different lengths, prompts padded on the left and answers on the right", input: { policy: table(3), reference: table(4), batch: batches.padded, beta: 0.7, learningRate: 1 } },
   ],
+  hidden: [{ tried: "three pairs on another model, beta 0.3", input: { policy: table(5), reference: table(6), batch: batches.padded, beta: 0.3, learningRate: 2 } }],
   call: runStep,
   right: (input) => stepped(input),
   mistakes: [
@@ -161,21 +195,41 @@ export const trainStep = exercise<Input, TrainStep>({
       wrong: (input) => stepped(input, { counted: "answer with padding" }),
       others: [(input) => stepped(input, { counted: "all" })],
     },
+    {
+      name: "prompt not masked",
+      says: "The prompt's tokens count along with the answer's. What counts is a third joint: zeros over the prompt, then the answer's own mask.",
+      wrong: (input) => stepped(input, { counted: "tokens" }),
+    },
     { name: "attention mask missing", says: "The models look at the padding: the joined attention mask is not passed to forward, or it is 1 everywhere.", wrong: (input) => stepped(input, { attention: "all" }) },
     {
       name: "compared with itself",
       says: "Something is compared with itself, so every reward margin is 0, the loss stays at ln 2 and nothing is learnt. Either the policy stands in for the reference, or both sides are computed from the same answer.",
       wrong: (input) => stepped(input, { reference: "policy" }),
-      others: [(input) => stepped(input, { rejected: "chosen" })],
+      others: [(input) => stepped(input, { rejected: "chosen" }), (input) => stepped(input, { reference: "frozen policy" })],
     },
-    { name: "policy and reference exchanged", says: "Policy and reference are exchanged in the loss: the rewards have the opposite sign.", wrong: (input) => stepped(input, { swapModels: true }) },
+    {
+      name: "reference not used",
+      says: "The reference has no say: only the policy's own log-probabilities are compared. dpoLoss takes the reference's as its third and fourth argument.",
+      wrong: (input) => stepped(input, { reference: "none" }),
+    },
+    {
+      name: "sides exchanged",
+      says: "Two of the sides have changed places in the loss: policy with reference, or chosen with rejected. The rewards have the opposite sign, and the step makes the answers likelier that people did not want.",
+      wrong: (input) => stepped(input, { swapModels: true }),
+    },
     {
       name: "prompt not before the answer",
       says: "The models do not read the prompt before the answer: it is left out, or joined after the answer.",
       wrong: (input) => stepped(input, { order: "answer first" }),
       others: [(input) => stepped(input, { order: "answer only" })],
     },
-    { name: "beta not passed on", says: "beta is always 0.1: pass it on to dpoLoss.", wrong: (input) => stepped(input, { beta: 0.1 }) },
+    {
+      name: "beta not passed on",
+      says: "beta is always 0.1: pass it on to dpoLoss.",
+      wrong: (input) => stepped(input, { beta: 0.1 }),
+    },
+    { name: "beta twice", says: "beta is multiplied in twice: dpoLoss has it already.", wrong: (input) => stepped(input, { beta: input.beta ** 2 }) },
+    { name: "beta missing", says: "beta is 1 wherever it is used: pass it on to dpoLoss.", wrong: (input) => stepped(input, { beta: 1 }) },
     { name: "no optimiser step", says: "The three results are right, but the weights have not moved: step 5 is missing. optimizer.minimize takes the function that computes the loss.", wrong: (input) => stepped(input, { direction: 0 }) },
     { name: "two optimiser steps", says: "The weights move twice as far as one step goes: minimize is called twice, or the gradient is counted twice.", wrong: (input) => stepped(input, { direction: 2 }) },
     { name: "wrong direction", says: "The weights move along the gradient, not against it: the loss would grow.", wrong: (input) => stepped(input, { direction: -1 }) },

@@ -1,0 +1,1 @@
+export function ensureNbgrader(onProgress?: (text: string) => void): Promise<string>;
