@@ -30,7 +30,7 @@ export class CompileError extends Error {
 
 const mapComment = /\n?\/\/# sourceMappingURL=data:application\/json;(?:charset=utf-8;)?base64,([\w+/=]+)\s*$/;
 const cannotFindModule = 2307;
-/** What TypeScript 5.0 does not know yet of ES2023. */
+/** What TypeScript 5.0 does not know yet of ES2023. Not one of its root files, which tslab replaces when it adds a module. */
 const newerLibrary = join(__dirname, "es2023.d.ts");
 
 type Emit = TypeScript.EmitAndSemanticDiagnosticsBuilderProgram["emit"];
@@ -115,7 +115,7 @@ export class Compiler {
       ...options,
       strict: true,
       target: ts.ScriptTarget.ES2022,
-      lib: ["lib.es2023.d.ts"],
+      lib: ["lib.es2023.d.ts", newerLibrary],
       moduleResolution: ts.ModuleResolutionKind.Bundler,
       types: ["node"],
       typeRoots: [join(this.root, "node_modules", "@types")],
@@ -127,7 +127,7 @@ export class Compiler {
     const create = ts.createWatchCompilerHost as (...args: unknown[]) => TypeScript.WatchCompilerHost<TypeScript.BuilderProgram>;
     const replacement = (files: string[], options: TypeScript.CompilerOptions, sys: TypeScript.System, ...rest: unknown[]) => {
       this.files.separateTimers(sys);
-      const host = create([...files, newerLibrary], this.options(options), sys, ...rest);
+      const host = create(files, this.options(options), sys, ...rest);
       const createProgram = host.createProgram;
       host.createProgram = (...args) => this.adjust(createProgram(...args) as TypeScript.EmitAndSemanticDiagnosticsBuilderProgram);
       return host;
