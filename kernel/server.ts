@@ -3,6 +3,7 @@ import { bundleOf } from "./display";
 import type { Executor } from "./executor";
 import type { Interrupter } from "./interrupt";
 import type { Language } from "./language";
+import { limitBundle } from "./limit";
 import type { Modules } from "./modules";
 import type { Publisher } from "./publisher";
 import { ExecuteQueue } from "./queue";
@@ -107,8 +108,8 @@ export class Server {
       ? { status: "error", execution_count: cell.count, ...error }
       : { status: "ok", execution_count: cell.count, user_expressions: {}, payload: [] };
     const finish = () => {
+      publisher.close(cell);
       if (error) publisher.send("error", { ...error }, request.header);
-      publisher.flush();
       wire.reply(request, "execute_reply", reply);
       this.status("idle", request);
       this.parts.interrupter.exit(cell);
@@ -134,7 +135,7 @@ export class Server {
   }
 
   private showResult(cell: Cell, value: unknown): void {
-    const content = { execution_count: cell.count, data: bundleOf(value), metadata: {} };
+    const content = { execution_count: cell.count, data: limitBundle(bundleOf(value)), metadata: {} };
     this.parts.publisher.send("execute_result", content, cell.parent);
   }
 

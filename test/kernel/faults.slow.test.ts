@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { countWatches, errorText, Notebook, printed, root, temporaryFolder, type KernelName } from "./notebook";
+import { countWatches, Notebook, printed, root, temporaryFolder, type KernelName } from "./notebook";
 
 // The faults of tslab 1.0.22 that this project's kernel mends. Each is looked for in both kernels: a test here fails when
 // ours has the fault, and also when stock tslab no longer has it, since then the mend has lost its reason.

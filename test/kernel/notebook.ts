@@ -147,6 +147,11 @@ export class Notebook {
     return (await this.ask("request", { type, content, ...more })) as Answer;
   }
 
+  /** Restarts the kernel, as JupyterLab's button does; `during` is a cell that runs when it is pressed. */
+  async restart(during?: string): Promise<void> {
+    await this.ask("restart", during === undefined ? {} : { during });
+  }
+
   async close(): Promise<{ seconds: number; alive: boolean }> {
     const answer = (await this.ask("stop", {})) as { seconds: number; alive: boolean };
     rmSync(this.specs, { recursive: true });
