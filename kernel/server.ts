@@ -1,6 +1,7 @@
 import { Cell, currentCell } from "./cell";
 import { bundleOf } from "./display";
 import type { Executor } from "./executor";
+import { History, type Entry } from "./history";
 import type { Interrupter } from "./interrupt";
 import type { Language } from "./language";
 import { limitBundle } from "./limit";
@@ -25,6 +26,7 @@ export interface Parts {
 /** Answers Jupyter's requests. Cells run one at a time; all else is answered also while one runs. */
 export class Server {
   private readonly queue: ExecuteQueue;
+  private readonly history = new History();
   private running: Cell | undefined;
   private count = 0;
 
@@ -62,7 +64,7 @@ export class Server {
       case "inspect_request":
         return answer("inspect_reply", () => language.inspect(content));
       case "history_request":
-        return answer("history_reply", () => ({ status: "ok", history: [] }));
+        return answer("history_reply", () => this.history.answer(content));
       case "comm_info_request":
         return answer("comm_info_reply", () => ({ status: "ok", comms: {} }));
       case "interrupt_request":
@@ -99,11 +101,11 @@ export class Server {
     const { publisher, wire } = this.parts;
     const code = String(request.content.code);
     const silent = request.content.silent === true;
-    if (!silent && request.content.store_history !== false) this.count += 1;
+    const entry = silent || request.content.store_history === false ? undefined : this.history.add(++this.count, code);
     const cell = new Cell(request.header, this.count);
     this.status("busy", request);
     if (!silent) publisher.send("execute_input", { code, execution_count: this.count }, request.header);
-    const error = await this.runCell(cell, code, silent);
+    const error = await this.runCell(cell, code, { silent, entry });
     const reply: Content = error
       ? { status: "error", execution_count: cell.count, ...error }
       : { status: "ok", execution_count: cell.count, user_expressions: {}, payload: [] };
@@ -117,7 +119,7 @@ export class Server {
     return { failed: error !== undefined, finish };
   }
 
-  private async runCell(cell: Cell, code: string, silent: boolean): Promise<ErrorReport | undefined> {
+  private async runCell(cell: Cell, code: string, { silent, entry }: { silent: boolean; entry: Entry | undefined }): Promise<ErrorReport | undefined> {
     const { publisher, interrupter, modules, executor, root } = this.parts;
     this.running = cell;
     publisher.enter(cell);
@@ -125,7 +127,7 @@ export class Server {
     try {
       this.tellReloads(interrupter.shield(() => modules.refresh()));
       const value = await executor().run(cell, code);
-      if (value !== undefined && value !== null && !silent) currentCell.run(cell, () => this.showResult(cell, value));
+      if (value !== undefined && value !== null && !silent) currentCell.run(cell, () => this.showResult(cell, value, entry));
       return undefined;
     } catch (thrown) {
       return report(thrown, code, cell.count, root);
@@ -134,8 +136,10 @@ export class Server {
     }
   }
 
-  private showResult(cell: Cell, value: unknown): void {
-    const content = { execution_count: cell.count, data: limitBundle(bundleOf(value)), metadata: {} };
+  private showResult(cell: Cell, value: unknown, entry: Entry | undefined): void {
+    const data = limitBundle(bundleOf(value));
+    if (entry) entry.output = String(data["text/plain"] ?? "");
+    const content = { execution_count: cell.count, data, metadata: {} };
     this.parts.publisher.send("execute_result", content, cell.parent);
   }
 

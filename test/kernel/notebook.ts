@@ -60,7 +60,8 @@ type CellSource = string | { code: string; stop_on_error?: boolean; silent?: boo
 /** Kernels that the tests start: ours, and tslab's own, whose faults ours must not have. */
 export type KernelName = "alignlab-under-test" | "tslab";
 
-function writeSpecs(folder: string): void {
+/** Writes the specs of the kernels under test where JUPYTER_PATH will name `folder`. */
+export function writeSpecs(folder: string): void {
   const common = { language: "typescript", interrupt_mode: "signal" };
   const start = join(root, "kernel", "start.cjs");
   const stock = join(root, "node_modules", "tslab", "bin", "tslab");
