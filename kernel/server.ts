@@ -5,7 +5,7 @@ import { History, type Entry } from "./history";
 import type { Interrupter } from "./interrupt";
 import type { Language } from "./language";
 import { limitBundle } from "./limit";
-import type { Modules } from "./modules";
+import type { Modules, Reload } from "./modules";
 import type { Publisher } from "./publisher";
 import { ExecuteQueue } from "./queue";
 import { report, type ErrorReport } from "./traceback";
@@ -143,10 +143,12 @@ export class Server {
     this.parts.publisher.send("execute_result", content, cell.parent);
   }
 
-  private tellReloads({ changed, dependents }: { changed: string[]; dependents: number }): void {
+  private tellReloads({ changed, dependents, held }: Reload): void {
+    const { publisher } = this.parts;
+    if (held.length > 0) publisher.print("stdout", `Edited since the last cell: ${held.join(", ")}. The running engine stands on ${held.length > 1 ? "them" : "it"}: restart the kernel to use the new text.\n`);
     if (changed.length === 0) return;
     const more = dependents > 0 ? ` and ${dependents} that depend on ${changed.length > 1 ? "them" : "it"}` : "";
-    this.parts.publisher.print("stdout", `Edited since the last cell: ${changed.join(", ")}${more}. The next import loads the new text.\n`);
+    publisher.print("stdout", `Edited since the last cell: ${changed.join(", ")}${more}. The next import loads the new text.\n`);
   }
 
   private shutdown(request: Request): void {
