@@ -18,10 +18,12 @@ type KernelSide = KernelOutcome["sides"][number];
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
 
-/** What is waited for: the answer of the first cell, and that of the import behind it. */
+/** What is waited for: the answer of the first cell, that of the import behind it, and what an editor asks with everything imported. */
 const WAITED_FOR = [
   { work: "kernel start to the answer of 1 + 1", secondsOf: ({ parts }: Sample): number => parts["kernel ready"]! + parts["1 + 1"]! },
   { work: "kernel start to the first import", secondsOf: ({ seconds }: Sample): number => seconds },
+  { work: "a completion, everything imported", secondsOf: ({ further }: Sample): number => further!.completion! },
+  { work: "an inspection, everything imported", secondsOf: ({ further }: Sample): number => further!.inspection! },
 ];
 
 function sideOf({ name, setting, samples }: KernelSide, secondsOf: (sample: Sample) => number): TableSide {
@@ -34,8 +36,8 @@ export function reportKernel({ sides, others, disturbed }: KernelOutcome, print:
   const [ours, peer] = sides;
   const rows = WAITED_FOR.map(({ work, secondsOf }) => tableRow(work, sideOf(ours!, secondsOf), peer ? sideOf(peer, secondsOf) : null));
   const stages = (side: KernelSide): Record<string, number> => Object.fromEntries(KERNEL_STAGES.map((stage) => [stage, rounded(median(side.samples.map(({ parts }) => parts[stage]!)))]));
-  const lines = textTable(["from the kernel's start", "side", "s", "± %", "peak GB", "ratio", "memory"], rows.flatMap((row) => [row.ours, ...(row.peer ? [row.peer] : [])].map((side) => [
-    row.work, side.side, side.median_seconds!.toFixed(2), (side.spread * 100).toFixed(1), (side.peak_bytes / 1e9).toFixed(2),
+  const lines = textTable(["time to", "side", "s", "± %", "peak GB", "ratio", "memory"], rows.flatMap((row) => [row.ours, ...(row.peer ? [row.peer] : [])].map((side) => [
+    row.work, side.side, side.median_seconds!.toFixed(3), (side.spread * 100).toFixed(1), (side.peak_bytes / 1e9).toFixed(2),
     ...(side === row.ours ? [row.ratio, row.memory_ratio].map((value) => value?.toFixed(2) ?? "") : ["", ""]),
   ])), 2);
   for (const line of lines) print(line);
@@ -43,6 +45,6 @@ export function reportKernel({ sides, others, disturbed }: KernelOutcome, print:
   print(machineLine([{ others, disturbed }]));
   print(JSON.stringify({
     bench: "kernel", busy: wasBusy([{ others, disturbed }]), others: rounded(others), disturbed, rounds: ours!.samples.length, versions: Object.assign({}, ...sides.map(({ samples }) => samples[0]!.versions)),
-    ratio_first_cell: rows[0]!.ratio, ratio_import: rows[1]!.ratio, memory_ratio: rows[1]!.memory_ratio, sides: sides.map((side) => ({ side: side.name, setting: side.setting, stages: stages(side) })), table: rows,
+    ratio_first_cell: rows[0]!.ratio, ratio_import: rows[1]!.ratio, ratio_completion: rows[2]!.ratio, ratio_inspection: rows[3]!.ratio, memory_ratio: rows[1]!.memory_ratio, sides: sides.map((side) => ({ side: side.name, setting: side.setting, stages: stages(side) })), table: rows,
   }));
 }

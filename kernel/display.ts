@@ -1,12 +1,13 @@
 import { inspect } from "node:util";
 import { displayMethod, type MimeBundle } from "../src/engine/host";
 import { frameBundle, isFrame } from "./frame";
+import { viewOf } from "./limit";
 import { labelCells } from "./traceback";
 
-const inspectOptions = { depth: 4, maxArrayLength: 100, maxStringLength: 10_000, breakLength: 100 };
+const inspectOptions = { maxStringLength: 10_000, breakLength: 100 };
 
 function toText(value: unknown): string {
-  return typeof value === "string" ? value : labelCells(inspect(value, inspectOptions));
+  return typeof value === "string" ? value : labelCells(inspect(value, { ...inspectOptions, ...viewOf(value) }));
 }
 
 /** How a value is shown: by its own method, as a table, or as text. */

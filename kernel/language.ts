@@ -1,3 +1,4 @@
+import type * as TypeScript from "@tslab/typescript-for-tslab";
 import { printQuickInfo, isCompleteCode, typescript as ts } from "./tslab";
 import type { Compiler } from "./compiler";
 import type { Content } from "./wire";
@@ -9,6 +10,15 @@ function toUnits(text: string, characters: number): number {
 
 function toCharacters(text: string, units: number): number {
   return [...text.slice(0, units)].length;
+}
+
+/** TypeScript's number for a template literal without its end. */
+const unterminatedTemplate = 1160;
+
+/** What the parser found; TypeScript keeps it with the file without saying so in its types. */
+function syntaxProblems(code: string): TypeScript.Diagnostic[] {
+  const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
+  return (file as unknown as { parseDiagnostics: TypeScript.Diagnostic[] }).parseDiagnostics;
 }
 
 /** Answers to the requests that an editor makes about code that is not run. */
@@ -36,8 +46,12 @@ export class Language {
   }
 
   isComplete(content: Content): Content {
-    const { completed, indent } = isCompleteCode(String(content.code));
-    return completed ? { status: "complete" } : { status: "incomplete", indent: indent ?? "" };
+    const code = String(content.code);
+    const { completed, indent } = isCompleteCode(code);
+    if (!completed) return { status: "incomplete", indent: indent ?? "" };
+    const problems = syntaxProblems(code);
+    if (problems.some((problem) => problem.code === unterminatedTemplate)) return { status: "incomplete", indent: "" };
+    return { status: problems.length > 0 ? "invalid" : "complete" };
   }
 
   complete(content: Content): Content {

@@ -2,6 +2,19 @@ import { createRequire } from "node:module";
 import { join, relative } from "node:path";
 import { changeTime } from "./files";
 
+/** What became of files that were edited since the last cell, by their paths in the project. */
+export interface Reload {
+  /** Loaded anew by the next import. */
+  changed: string[];
+  /** How many modules that depend on those are loaded anew with them. */
+  dependents: number;
+  /** Not loaded anew, because the running engine stands on them. */
+  held: string[];
+}
+
+/** A second copy of it would not know the tensors and variables of the first. */
+const engine = join("src", "engine", "backend.ts");
+
 /** The modules that cells import, and reloading of those whose files were edited. */
 export class Modules {
   /** Resolves as an editor would from a file in the notebook's folder. */
@@ -34,14 +47,18 @@ export class Modules {
   }
 
   /**
-   * Forgets modules whose files changed and all that depend on them, so that the next import loads them anew.
-   * Returns the changed files, relative to the project, and how many modules were forgotten with them.
+   * Forgets modules whose files changed and all that depend on them, so that the next import loads them anew. Those that
+   * the engine consists of stay.
    */
-  refresh(): { changed: string[]; dependents: number } {
+  refresh(): Reload {
     this.dropHalfLoaded();
     const modules = this.ownModules();
-    const changed = modules.filter(({ filename }) => this.times.has(filename) && this.times.get(filename) !== changeTime(filename));
-    if (changed.length === 0) return { changed: [], dependents: 0 };
+    const edited = modules.filter(({ filename }) => this.times.has(filename) && this.times.get(filename) !== changeTime(filename));
+    if (edited.length === 0) return { changed: [], dependents: 0, held: [] };
+    const standing = this.standing(modules);
+    const held = edited.filter((module) => standing.has(module));
+    for (const { filename } of held) this.times.set(filename, changeTime(filename));
+    const changed = edited.filter((module) => !standing.has(module));
     const stale = new Set(changed);
     for (let size = 0; size !== stale.size; ) {
       size = stale.size;
@@ -51,6 +68,14 @@ export class Modules {
       delete this.require.cache[filename];
       this.times.delete(filename);
     }
-    return { changed: changed.map(({ filename }) => relative(this.root, filename)), dependents: stale.size - changed.length };
+    const paths = (of: NodeModule[]): string[] => of.map(({ filename }) => relative(this.root, filename));
+    return { changed: paths(changed), dependents: stale.size - changed.length, held: paths(held) };
+  }
+
+  /** The engine, once it is loaded, and all that it imports. */
+  private standing(modules: NodeModule[]): Set<NodeModule> {
+    const found = new Set(modules.filter(({ filename }) => filename === join(this.root, engine)));
+    for (const module of found) for (const child of module.children) found.add(child);
+    return found;
   }
 }

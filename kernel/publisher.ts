@@ -1,5 +1,6 @@
 import { StringDecoder } from "node:string_decoder";
 import { currentCell, type Cell } from "./cell";
+import { limitBundle, PrintLimit } from "./limit";
 import { labelCells } from "./traceback";
 import type { Content, Header, Wire } from "./wire";
 
@@ -16,6 +17,7 @@ export class Publisher {
   private timer: NodeJS.Timeout | undefined;
   private lastCell: Cell | undefined;
   private lastSent = 0;
+  private readonly limits = new WeakMap<Header, PrintLimit<StreamName>>();
 
   constructor(private readonly wire: Wire) {}
 
@@ -44,7 +46,20 @@ export class Publisher {
 
   print(name: StreamName, text: string): void {
     const parent = this.parent();
-    if (text === "" || !parent) return;
+    if (!parent) return;
+    const limit = this.limits.get(parent) ?? new PrintLimit();
+    this.limits.set(parent, limit);
+    this.gather(name, limit.take(name, text), parent);
+  }
+
+  /** The cell is done: shows the end of what was cut from its printed text. */
+  close(cell: Cell): void {
+    for (const { name, text } of this.limits.get(cell.parent)?.close() ?? []) this.gather(name, text, cell.parent);
+    this.flush();
+  }
+
+  private gather(name: StreamName, text: string, parent: Header): void {
+    if (text === "") return;
     if (this.pending && (this.pending.name !== name || this.pending.parent !== parent)) this.flush();
     this.pending ??= { name, text: "", parent };
     this.pending.text += text;
@@ -72,7 +87,7 @@ export class Publisher {
 
   display(data: Content, options: { displayId?: string; update?: boolean; metadata?: Content } = {}): void {
     const transient = options.displayId === undefined ? {} : { display_id: options.displayId };
-    this.send(options.update ? "update_display_data" : "display_data", { data, metadata: options.metadata ?? {}, transient });
+    this.send(options.update ? "update_display_data" : "display_data", { data: limitBundle(data), metadata: options.metadata ?? {}, transient });
   }
 
   clearOutput(wait = false): void {

@@ -1,9 +1,11 @@
 import { Cell, currentCell } from "./cell";
 import { bundleOf } from "./display";
 import type { Executor } from "./executor";
+import { History, type Entry } from "./history";
 import type { Interrupter } from "./interrupt";
 import type { Language } from "./language";
-import type { Modules } from "./modules";
+import { limitBundle } from "./limit";
+import type { Modules, Reload } from "./modules";
 import type { Publisher } from "./publisher";
 import { ExecuteQueue } from "./queue";
 import { report, type ErrorReport } from "./traceback";
@@ -24,6 +26,7 @@ export interface Parts {
 /** Answers Jupyter's requests. Cells run one at a time; all else is answered also while one runs. */
 export class Server {
   private readonly queue: ExecuteQueue;
+  private readonly history = new History();
   private running: Cell | undefined;
   private count = 0;
 
@@ -61,7 +64,7 @@ export class Server {
       case "inspect_request":
         return answer("inspect_reply", () => language.inspect(content));
       case "history_request":
-        return answer("history_reply", () => ({ status: "ok", history: [] }));
+        return answer("history_reply", () => this.history.answer(content));
       case "comm_info_request":
         return answer("comm_info_reply", () => ({ status: "ok", comms: {} }));
       case "interrupt_request":
@@ -98,17 +101,17 @@ export class Server {
     const { publisher, wire } = this.parts;
     const code = String(request.content.code);
     const silent = request.content.silent === true;
-    if (!silent && request.content.store_history !== false) this.count += 1;
+    const entry = silent || request.content.store_history === false ? undefined : this.history.add(++this.count, code);
     const cell = new Cell(request.header, this.count);
     this.status("busy", request);
     if (!silent) publisher.send("execute_input", { code, execution_count: this.count }, request.header);
-    const error = await this.runCell(cell, code, silent);
+    const error = await this.runCell(cell, code, { silent, entry });
     const reply: Content = error
       ? { status: "error", execution_count: cell.count, ...error }
       : { status: "ok", execution_count: cell.count, user_expressions: {}, payload: [] };
     const finish = () => {
+      publisher.close(cell);
       if (error) publisher.send("error", { ...error }, request.header);
-      publisher.flush();
       wire.reply(request, "execute_reply", reply);
       this.status("idle", request);
       this.parts.interrupter.exit(cell);
@@ -116,7 +119,7 @@ export class Server {
     return { failed: error !== undefined, finish };
   }
 
-  private async runCell(cell: Cell, code: string, silent: boolean): Promise<ErrorReport | undefined> {
+  private async runCell(cell: Cell, code: string, { silent, entry }: { silent: boolean; entry: Entry | undefined }): Promise<ErrorReport | undefined> {
     const { publisher, interrupter, modules, executor, root } = this.parts;
     this.running = cell;
     publisher.enter(cell);
@@ -124,7 +127,7 @@ export class Server {
     try {
       this.tellReloads(interrupter.shield(() => modules.refresh()));
       const value = await executor().run(cell, code);
-      if (value !== undefined && value !== null && !silent) currentCell.run(cell, () => this.showResult(cell, value));
+      if (value !== undefined && value !== null && !silent) currentCell.run(cell, () => this.showResult(cell, value, entry));
       return undefined;
     } catch (thrown) {
       return report(thrown, code, cell.count, root);
@@ -133,15 +136,19 @@ export class Server {
     }
   }
 
-  private showResult(cell: Cell, value: unknown): void {
-    const content = { execution_count: cell.count, data: bundleOf(value), metadata: {} };
+  private showResult(cell: Cell, value: unknown, entry: Entry | undefined): void {
+    const data = limitBundle(bundleOf(value));
+    if (entry) entry.output = String(data["text/plain"] ?? "");
+    const content = { execution_count: cell.count, data, metadata: {} };
     this.parts.publisher.send("execute_result", content, cell.parent);
   }
 
-  private tellReloads({ changed, dependents }: { changed: string[]; dependents: number }): void {
+  private tellReloads({ changed, dependents, held }: Reload): void {
+    const { publisher } = this.parts;
+    if (held.length > 0) publisher.print("stdout", `Edited since the last cell: ${held.join(", ")}. The running engine stands on ${held.length > 1 ? "them" : "it"}: restart the kernel to use the new text.\n`);
     if (changed.length === 0) return;
     const more = dependents > 0 ? ` and ${dependents} that depend on ${changed.length > 1 ? "them" : "it"}` : "";
-    this.parts.publisher.print("stdout", `Edited since the last cell: ${changed.join(", ")}${more}. The next import loads the new text.\n`);
+    publisher.print("stdout", `Edited since the last cell: ${changed.join(", ")}${more}. The next import loads the new text.\n`);
   }
 
   private shutdown(request: Request): void {

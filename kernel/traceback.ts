@@ -2,6 +2,7 @@ import { SourceMap } from "node:module";
 import { relative } from "node:path";
 import { inspect } from "node:util";
 import { CompileError } from "./compiler";
+import { limitText } from "./limit";
 
 interface Run {
   source: string;
@@ -16,6 +17,8 @@ export interface ErrorReport {
 
 /** Lines that the converter puts before a cell's own first line. */
 const linesBefore = 1;
+/** Of an error's message and of each line of its traceback. */
+const messageCharacters = 100_000;
 const runs = new Map<number, Run>();
 const parsedMaps = new Map<number, SourceMap[]>();
 
@@ -105,8 +108,13 @@ function isError(value: unknown): value is Error {
   return value instanceof Error || (typeof value === "object" && value !== null && "stack" in value && "message" in value);
 }
 
-/** What Jupyter shows for a thrown value: frames of cells and of the project, none of the kernel's. */
+/** What Jupyter shows for a thrown value: frames of cells and of the project, none of the kernel's; long texts are cut. */
 export function report(thrown: unknown, source: string, count: number, root: string): ErrorReport {
+  const { ename, evalue, traceback } = wholeReport(thrown, source, count, root);
+  return { ename, evalue: limitText(evalue, messageCharacters), traceback: traceback.map((line) => limitText(line, messageCharacters)) };
+}
+
+function wholeReport(thrown: unknown, source: string, count: number, root: string): ErrorReport {
   if (thrown instanceof CompileError) return reportProblems(thrown, source, count);
   if (!isError(thrown)) {
     const evalue = inspect(thrown);

@@ -38,6 +38,15 @@ interface Connection {
 
 const delimiter = Buffer.from("<IDS|MSG>");
 
+/**
+ * JSON in which halves of characters, as `"😀"[0]` is one, have become "�": JSON writes them as \ud83d, which Jupyter takes
+ * in and then cannot write to the notebook's file.
+ */
+function wellFormed(json: string): string {
+  if (!json.includes("\\ud")) return json;
+  return json.replace(/\\\\|\\ud[89a-f][0-9a-f]{2}/g, (found) => (found === "\\\\" ? found : "\ufffd"));
+}
+
 /** Jupyter's five sockets and the framing of its messages (protocol 5.3). */
 export class Wire {
   private readonly connection: Connection;
@@ -114,7 +123,7 @@ export class Wire {
       date: new Date().toISOString(),
       version: "5.3",
     };
-    return [header, parent ?? {}, {}, content].map((part) => JSON.stringify(part));
+    return [header, parent ?? {}, {}, content].map((part) => wellFormed(JSON.stringify(part)));
   }
 
   reply(request: Request, type: string, content: Content): void {

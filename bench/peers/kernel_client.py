@@ -1,6 +1,7 @@
-"""Starts a kernel as Jupyter's own clients do and runs cells, for `npm run bench -- kernel`: kernel_client.py JOB.json
+"""Starts a kernel as Jupyter's own clients do, runs cells and asks questions, for `npm run bench -- kernel`: kernel_client.py JOB.json
 
-Says on file 3 when the kernel was ready and when each cell was answered, in seconds from the kernel's start.
+Says on file 3 when the kernel was ready and when each cell was answered, in seconds from the kernel's start; then, after
+the job's last cell, the seconds that each completion and inspection took.
 """
 
 import json
@@ -74,6 +75,20 @@ class Kernel:
                         raise RuntimeError(f"{code!r} failed: " + re.sub(r"\x1b\[[\d;]*m", "", "\n".join(content.get("traceback") or [content.get("evalue", "")])))
         return value
 
+    def ask(self, question):
+        """A completion's matches or an inspection's text, and the seconds until it was there."""
+        code, kind = question["code"], question["type"]
+        began = time.monotonic()
+        send = self.client.complete if kind == "complete" else self.client.inspect
+        id, reply = send(code, len(code)), None
+        while reply is None:
+            for message in self.messages(1):
+                if message["msg_type"] == f"{kind}_reply" and message["parent_header"].get("msg_id") == id:
+                    reply = message["content"]
+        seconds = time.monotonic() - began
+        text = "\n".join(reply["matches"]) if kind == "complete" else reply["data"].get("text/plain", "")
+        return {"seconds": seconds, "text": re.sub(r"\x1b\[[\d;]*m", "", text)}
+
     def peak_bytes(self):
         """Of the kernel and the processes it has started, the highest resident memory of each."""
         parents = {}
@@ -106,8 +121,10 @@ def main():
         info = kernel.wait_until_ready()
         ready = kernel.elapsed()
         cells = [{"value": kernel.run(code), "at": kernel.elapsed()} for code in job["cells"]]
+        peak = kernel.peak_bytes()
+        kernel.run(job["everything"])
         answer = {
-            "ready": ready, "cells": cells, "peakBytes": kernel.peak_bytes(),
+            "ready": ready, "cells": cells, "peakBytes": peak, "asked": [kernel.ask(question) for question in job["questions"]],
             "versions": {info["implementation"]: info["implementation_version"]},
         }
     finally:

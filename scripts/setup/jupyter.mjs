@@ -42,6 +42,8 @@ export function jupyterArguments(paths, { ip = '127.0.0.1', port, noBrowser, not
     `--MultiKernelManager.default_kernel_name=${KERNEL_NAME}`,
     `--KernelSpecManager.allowed_kernelspecs=${KERNEL_NAME}`,
     '--KernelSpecManager.ensure_native_kernel=False',
+    // Above a rate the server drops output without a trace in the notebook; the kernel itself keeps a cell's output within bounds.
+    '--ZMQChannelsWebsocketConnection.limit_rate=False',
     '--LabApp.extension_manager=readonly',
     '--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate',
     '--LabApp.news_url=None',

@@ -54,12 +54,12 @@ test("sides that compute something else are not compared", () => {
 });
 
 test("kernel: the first cell's time is that to its own answer, the import's that to the end", () => {
-  const of = (ready: number, first: number, imported: number): Sample => sample(ready + first + imported, { parts: { "kernel ready": ready, "1 + 1": first, import: imported } });
+  const of = (ready: number, first: number, imported: number): Sample => sample(ready + first + imported, { parts: { "kernel ready": ready, "1 + 1": first, import: imported }, further: { completion: first / 10, inspection: first / 20 } });
   const lines: string[] = [];
   reportKernel({ sides: [{ name: "alignlab", setting: "src", samples: [of(1, 1, 2)] }, { name: "ipykernel", setting: "torch", samples: [of(0.5, 0.5, 7)] }], others: 0.3, disturbed: 0 }, (line) => lines.push(line));
   const json = JSON.parse(lines.at(-1)!);
-  assert.deepEqual([json.ratio_first_cell, json.ratio_import, json.busy], [0.5, 2, true]);
-  assert.deepEqual(json.table.map((row: { ours: { median_seconds: number } }) => row.ours.median_seconds), [2, 4]);
+  assert.deepEqual([json.ratio_first_cell, json.ratio_import, json.ratio_completion, json.ratio_inspection, json.busy], [0.5, 2, 0.5, 0.5, true]);
+  assert.deepEqual(json.table.map((row: { ours: { median_seconds: number } }) => row.ours.median_seconds), [2, 4, 0.1, 0.05]);
   assert.ok(lines.some((line) => /no more than a hint/.test(line)));
 });
 

@@ -16,6 +16,8 @@ export interface ServedRepo {
 export interface Faults {
   /** Closes the connection after so many bytes of a large file, as often as said. */
   cut?: { after: number; times: number };
+  /** Sends so many bytes of a large file and then nothing more, the connection left open. */
+  stallAfter?: number;
   /** Sends whole files even where a range is asked for. */
   ignoreRanges?: boolean;
   /** Sends other bytes than were listed. */
@@ -84,5 +86,6 @@ function sendFile(content: Buffer, isLarge: boolean, faults: Faults, request: In
     response.write(body.subarray(0, faults.cut.after), () => setTimeout(() => response.destroy(), 20));
     return;
   }
+  if (isLarge && faults.stallAfter !== undefined) return void response.write(body.subarray(0, faults.stallAfter));
   response.end(body);
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { join } from "node:path";
-import { errorText, Notebook, printed, root, temporaryFolder } from "./notebook";
+import { countWatches, errorText, Notebook, printed, root, temporaryFolder } from "./notebook";
 
 let folder: string;
 let notebook: Notebook;
@@ -109,21 +109,9 @@ test("a file that fails while it loads can be mended and imported", async () => 
 
 test("nothing under node_modules is watched", async () => {
   await notebook.value(`import * as tf from "@tensorflow/tfjs"; 1`);
-  let watches = 0;
-  for (const fd of readdirSync(`/proc/${notebook.pid}/fd`)) {
-    if (!readlinkOrEmpty(`/proc/${notebook.pid}/fd/${fd}`).includes("inotify")) continue;
-    watches += readFileSync(`/proc/${notebook.pid}/fdinfo/${fd}`, "utf8").match(/^inotify /gm)?.length ?? 0;
-  }
+  const watches = countWatches(notebook.pid);
   assert.ok(watches <= 3, `${watches} inotify watches`);
 });
-
-function readlinkOrEmpty(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
-}
 
 test("a cell can import a file of the project dynamically", async () => {
   assert.equal(await notebook.value(`const later = await import("./user"); later.told()`), "told two");

@@ -132,6 +132,16 @@ class Driver:
                 reply = {"type": answer["msg_type"], **answer["content"]}
         return {"reply": reply, "states": states, "output": output, "seconds": time.monotonic() - began}
 
+    def restart(self, during=None):
+        """Restarts the kernel as JupyterLab does, a cell still running in it where `during` is one."""
+        if during:
+            self.client.execute(during)
+            time.sleep(0.5)
+        began = time.monotonic()
+        self.manager.restart_kernel()
+        self.client.wait_for_ready(timeout=120)
+        return {"seconds": time.monotonic() - began}
+
     def stop(self):
         began = time.monotonic()
         self.manager.shutdown_kernel()

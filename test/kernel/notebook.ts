@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -57,14 +57,15 @@ export interface Answer {
 
 type CellSource = string | { code: string; stop_on_error?: boolean; silent?: boolean };
 
-/** The kernel these tests run: ours, or stock tslab with `KERNEL_UNDER_TEST=tslab`, on which they fail. */
-const kernelName = process.env.KERNEL_UNDER_TEST ?? "alignlab-under-test";
+/** Kernels that the tests start: ours, and tslab's own, whose faults ours must not have. */
+export type KernelName = "alignlab-under-test" | "tslab";
 
-function writeSpecs(folder: string): void {
+/** Writes the specs of the kernels under test where JUPYTER_PATH will name `folder`. */
+export function writeSpecs(folder: string): void {
   const common = { language: "typescript", interrupt_mode: "signal" };
   const start = join(root, "kernel", "start.cjs");
   const stock = join(root, "node_modules", "tslab", "bin", "tslab");
-  const specs = {
+  const specs: Record<KernelName, string[]> = {
     "alignlab-under-test": [process.execPath, "--no-warnings", "--no-force-async-hooks-checks", start, "{connection_file}"],
     tslab: [process.execPath, stock, "kernel", "--config-path={connection_file}"],
   };
@@ -117,11 +118,11 @@ export class Notebook {
   ) {}
 
   /** Starts a kernel in the folder of an imagined notebook. */
-  static async open(folder: string): Promise<Notebook> {
+  static async open(folder: string, kernel: KernelName = "alignlab-under-test"): Promise<Notebook> {
     const specs = mkdtempSync(join(tmpdir(), "alignlab-kernel-"));
     writeSpecs(specs);
     const { ask, kill } = driver(specs);
-    const started = (await ask("start", { kernel: kernelName, cwd: folder })) as { seconds: number; pid: number };
+    const started = (await ask("start", { kernel, cwd: folder })) as { seconds: number; pid: number };
     return new Notebook(ask, kill, specs, started.seconds, started.pid);
   }
 
@@ -147,6 +148,11 @@ export class Notebook {
     return (await this.ask("request", { type, content, ...more })) as Answer;
   }
 
+  /** Restarts the kernel, as JupyterLab's button does; `during` is a cell that runs when it is pressed. */
+  async restart(during?: string): Promise<void> {
+    await this.ask("restart", during === undefined ? {} : { during });
+  }
+
   async close(): Promise<{ seconds: number; alive: boolean }> {
     const answer = (await this.ask("stop", {})) as { seconds: number; alive: boolean };
     rmSync(this.specs, { recursive: true });
@@ -167,4 +173,18 @@ export function temporaryFolder(under = ""): string {
   const parent = join(root, "runs", "kernel-tests", under);
   mkdirSync(parent, { recursive: true });
   return mkdtempSync(join(parent, "notebook-"));
+}
+
+/** How many folders and files a process has the system watch (inotify). */
+export function countWatches(pid: number): number {
+  const files = readdirSync(`/proc/${pid}/fd`).filter((fd) => readlinkOrEmpty(`/proc/${pid}/fd/${fd}`).includes("inotify"));
+  return files.reduce((sum, fd) => sum + (readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8").match(/^inotify /gm)?.length ?? 0), 0);
+}
+
+function readlinkOrEmpty(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }

@@ -142,3 +142,34 @@ test("a data frame is a table, its text escaped, its middle left out when it is 
   const series = await notebook.run(`new dfd.Series([1.5, null, 3])`);
   assert.match(String(series.outputs.at(-1)?.data?.["text/html"]), /<td>1\.5<\/td>/);
 });
+
+test("characters of every kind arrive as they were printed, shown and thrown; half a character becomes one that a file can hold", async () => {
+  const text = "ü é 漢字 עברית 🏳️‍🌈 \u0000 \u2028 \\ud83d";
+  const ran = await notebook.run(`const größe = ${JSON.stringify(text).replace("\u2028", "\\u2028")}; console.log(größe); display({ "text/plain": größe }); größe`);
+  assert.equal(printed(ran), `${text}\n`);
+  assert.deepEqual(ran.outputs.filter(({ data }) => data).map(({ data }) => data!["text/plain"]), [text, text]);
+  const failed = await notebook.run("throw new Error(größe)");
+  assert.equal(failed.reply?.evalue, text);
+  const half = await notebook.run(`console.log("😀"[0]); "\\\\" + "😀"[1]`);
+  assert.equal(printed(half), "�\n");
+  assert.equal(half.outputs.at(-1)?.data?.["text/plain"], "\\�");
+});
+
+test("a cell that prints without end is cut with a note, its last lines shown, and later cells print again", async () => {
+  const ran = await notebook.run(`for (let i = 0; i < 130000; i++) console.log(String(i).padStart(99, "."))`);
+  const text = printed(ran);
+  assert.ok(text.length < 5_100_000, String(text.length));
+  assert.match(text, /\.49999\n\n\[Cut here: this cell has printed 5,000,000 characters\.[^\n]*\]\n\[7,980,000 characters left out\.[^\n]*\]\n\.+129800\n/);
+  assert.match(text, /\.129999\n$/);
+  assert.equal(printed(await notebook.run(`console.log("again")`)), "again\n");
+});
+
+test("a large value is shown in part at once, and says so", async () => {
+  const nested = await notebook.run("const nest = (sizes: number[]): unknown => sizes.length === 0 ? 0.5 : Array.from({ length: sizes[0]! }, () => nest(sizes.slice(1))); nest([60, 60, 60, 12])");
+  const text = String(nested.outputs.at(-1)?.data?.["text/plain"]);
+  assert.ok(text.length < 300_000 && text.includes("more items"), String(text.length));
+  const long = await notebook.run(`"x".repeat(2_000_000)`);
+  assert.match(String(long.outputs.at(-1)?.data?.["text/plain"]), /^x{1000000}\n\[Cut here: 1,000,000 of 2,000,000 characters are shown\.\]$/);
+  const thrown = await notebook.run(`throw new Error("x".repeat(1_000_000))`);
+  assert.match(thrown.reply!.evalue!, /^x{100000}\n\[Cut here: 100,000 of 1,000,000 characters are shown\.\]$/);
+});

@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { Notebook, root } from "./notebook";
+import { errorText, Notebook, printed, root } from "./notebook";
 
 let notebook: Notebook;
 before(async () => {
@@ -45,12 +45,13 @@ test("completion and inspection know earlier cells, and count emoji as one chara
   assert.equal(nothing?.found, false);
 });
 
-test("is_complete and history are answered", async () => {
+test("is_complete is answered", async () => {
   const status = async (code: string) => (await notebook.request("is_complete_request", { code })).reply?.status;
   assert.equal(await status("const a = 1"), "complete");
+  assert.equal(await status("for await (const i of steps(3)) await i"), "complete");
   assert.equal(await status("function f() {"), "incomplete");
-  const { reply } = await notebook.request("history_request", { hist_access_type: "tail", n: 3, output: false, raw: true });
-  assert.deepEqual([reply?.type, reply?.status, reply?.history], ["history_reply", "ok", []]);
+  assert.equal(await status("const text = `first line"), "incomplete");
+  assert.equal(await status("const = 5"), "invalid");
 });
 
 test("the cell's source is told to all clients; counts rise by one; a silent cell leaves no trace", async () => {
@@ -80,6 +81,19 @@ test("an interrupt may also come as a message", async () => {
   assert.deepEqual([answer.reply?.type, answer.reply?.status], ["interrupt_reply", "ok"]);
   await setTimeout(1000);
   assert.equal(await notebook.value("1 + 1"), "2");
+});
+
+test("after a restart, also out of a loop that never yields, nothing is left of before and all cells run", async () => {
+  const cells = [`const first = "one"`, `const both = first + " two"; both`, `import { steps } from "../../src/engine/host"; for await (const i of steps(2)) console.log(i)`];
+  for (const during of [undefined, `console.log("spinning"); for (;;) {}`]) {
+    await notebook.value("const before = 1; before");
+    await notebook.restart(during);
+    const ran = await notebook.runAll(cells);
+    assert.deepEqual(ran.cells.map(({ reply }) => [reply?.status, reply?.execution_count]), [["ok", 1], ["ok", 2], ["ok", 3]]);
+    assert.equal(ran.cells[1]!.outputs.at(-1)?.data?.["text/plain"], "one two");
+    assert.equal(printed(ran.cells[2]!), "0\n1\n");
+    assert.match(errorText((await notebook.run("before")).outputs), /TS2304: Cannot find name 'before'/);
+  }
 });
 
 test("a kernel whose Jupyter was killed ends, even while it spins", async () => {
