@@ -45,8 +45,9 @@ interface Drawing {
 
 function image({ title, values, range, colours, columns }: Drawing): string {
   const across = Math.max(...values.map((row) => row.length));
-  const height = 84 + Math.min(values.length, MOST_ROWS) * 22;
   const names = columns?.length === across ? columns : undefined;
+  // Names are written aslant below the columns.
+  const height = (names ? 148 : 84) + Math.min(values.length, MOST_ROWS) * 22;
   const { data, layout } = heatmap({ title, values, x: { label: "", names }, y: { label: "", names: values.length === 1 ? [""] : undefined }, value: { label: title, range }, colours, height });
   const small = { data: data.map((trace) => ({ ...trace, showscale: false })), layout: { ...layout, width: WIDTH, margin: { ...layout.margin, l: 34, r: 8 } } };
   const svg = Buffer.from(renderSvg(small as Parameters<typeof renderSvg>[0])).toString("base64");

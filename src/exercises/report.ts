@@ -45,7 +45,7 @@ function linesOf(verdict: Verdict, hintAt: string): Line[] {
     return [{ label: "tried", text: `${count(verdict.right.length, "trial", "trials")}: ${verdict.right.join("; ")}` }];
   }
   const lines: Line[] = verdict.mistakes.map(({ says }) => ({ label: "what happened", text: says }));
-  if (verdict.remark) lines.push({ label: "to be seen", text: verdict.remark });
+  if (verdict.remark) lines.push({ label: "noticed", text: verdict.remark });
   if (verdict.tried) lines.push({ label: "tried", text: verdict.tried });
   if (verdict.thrown !== undefined) lines.push({ label: verdict.tried ? "it threw" : "problem", text: verdict.thrown });
   if (verdict.difference) {

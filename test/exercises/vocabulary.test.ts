@@ -83,7 +83,7 @@ test("of a record the column that differs is drawn, of a list of results all by 
   assert.match(html(), /<div>at rejected_attn_mask:<\/div><img/);
   await assert.rejects(() => check("dpo-loss", (...args) => libraryDpoLoss(...args).map((part) => part.mul(3)) as never), CheckError);
   assert.ok(drawings().every((svg) => svg.includes("rewardMargin")));
-  assert.match(text(), /to be seen: Every number is 3 times what is wanted\./);
+  assert.match(text(), /noticed: Every number is 3 times what is wanted\./);
 });
 
 test("a named mistake is the head of the report and of the error", async () => {
