@@ -34,14 +34,14 @@ test("Python goes on from a checkpoint: the next step of torch.optim.AdamW is ou
     assert.deepEqual(python.names, ["step", ...[...model.parameters.keys()].flatMap((name) => [`${name}.exp_avg`, `${name}.exp_avg_sq`])].sort());
 
     const { optimizer } = (trainer as unknown as { loop: { step: { optimizer: AdamW } } }).loop.step;
-    const ones = jit(() => {
-      const gradients = [...model.parameters.values()].map((parameter: Variable) => tf.onesLike(parameter));
+    const onward = jit(() => {
+      const gradients = [...model.parameters.values()].map((parameter: Variable) => tf.zerosLike(parameter));
       optimizer.apply(gradients, tf.scalar(5e-3), tf.scalar(1));
       return tf.scalar(0);
     });
-    tf.dispose(ones());
+    tf.dispose(onward());
     allClose([...(await model.parameters.get("model.norm.weight")!.data())], python.next, 1e-6);
-    ones.dispose();
+    onward.dispose();
     dispose();
   });
 });
