@@ -111,7 +111,7 @@ function pythonKernel(jupyter: string, packages: string, folder: string): FreshS
   const imports = ["import sys", `sys.path.append(${JSON.stringify(packages)})`, "import torch", "from transformers import AutoModelForCausalLM", "len(AutoModelForCausalLM.__name__)"];
   const questions: Question[] = [
     { type: "complete", code: "model = AutoModelForCausalLM.from_pre", answer: "from_pretrained" },
-    { type: "complete", code: "x = torch.tensor([[1, 2]]); x.transp", answer: "transpose" },
+    { type: "complete", code: "x = torch.transp", answer: "transpose" },
     { type: "complete", code: "table = pandas.DataFr", answer: "DataFrame" },
     { type: "complete", code: "transformers.AutoTok", answer: "AutoTokenizer" },
     { type: "complete", code: "for line in sys.argv: line.upp", answer: "upper" },
