@@ -17,7 +17,7 @@ export interface MemoryParts {
   weights: number;
   /** The copies of the weights that bfloat16 products use. */
   narrowWeights: number;
-  /** A copy of the policy that still has to give reference log-probabilities. */
+  /** A copy of the policy, or of its adapter, that still has to give reference log-probabilities. */
   referenceCopy: number;
   optimizerMoments: number;
   gradients: number;
@@ -97,7 +97,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const steady: MemoryParts = {
     weights,
     narrowWeights: 0,
-    referenceCopy: copiesReference ? weights : 0,
+    referenceCopy: copiesReference ? FLOAT * (model.adapter ? trained : counts.all) : 0,
     optimizerMoments: momentBytes(trained, optim),
     gradients: gradientAccumulationSteps > 1 ? FLOAT * trained : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
