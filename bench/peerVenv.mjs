@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { diagnose } from '../scripts/setup/diagnose.mjs';
 import { SetupFailure } from '../scripts/setup/failure.mjs';
@@ -17,7 +17,8 @@ export function peerPaths(root = projectPaths().root) {
   return { venv, python: path.join(venv, 'bin', 'python'), requirements: path.join(root, 'requirements', 'peer.txt'), stamp: path.join(venv, '.alignlab', 'peer.json') };
 }
 
-const wanted = ({ venv, requirements }) => fingerprint({ files: [requirements], texts: [venv] });
+// By the folder itself: its scripts hold absolute paths, and several checkouts may have links to one.
+const wanted = ({ venv, requirements }) => fingerprint({ files: [requirements], texts: [realpathSync(venv)] });
 
 /** Whether the peers' environment is there and whole. */
 export function peerReady(paths = peerPaths()) {
