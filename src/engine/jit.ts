@@ -19,7 +19,7 @@ export interface JitOptions {
   name?: string;
   /** `bfloat16` and `float16` compute matrix products so, with float32 results; all else stays float32. */
   precision?: Precision;
-  /** Compile with XLA. Default: on a GPU, and not on a CPU, where it is equally fast after a longer first call. */
+  /** Compile with XLA. Default: on a GPU, and not on a CPU, where it is equally fast after a longer first call, and gradient checkpointing saves nothing. */
   xla?: boolean;
   /**
    * Of the numbers that `tf.randomNormal`, `tf.dropout` and the like draw inside: call n of two functions with one seed

@@ -47,7 +47,8 @@ export interface TrainingArguments {
   groupByLength: boolean;
   /**
    * The backward pass computes each layer anew from its input: a layer's values are in memory only while it is computed,
-   * for about a third more time.
+   * for about a third more time. Trainers compile as a whole with XLA on a GPU alone; on a CPU XLA would join the second
+   * computation with the first, and nothing would be saved.
    */
   gradientCheckpointing: boolean;
   /**
