@@ -107,7 +107,6 @@ function changesFor(longest: number): Change[] {
       const gradientAccumulationSteps = settings.gradientAccumulationSteps * Math.ceil(settings.perDeviceTrainBatchSize / perDeviceTrainBatchSize);
       return { settings: { ...settings, perDeviceTrainBatchSize, gradientAccumulationSteps }, text: `perDeviceTrainBatchSize: ${perDeviceTrainBatchSize}, gradientAccumulationSteps: ${gradientAccumulationSteps}` };
     },
-    // Saves nothing where XLA compiles the step whole on a CPU; but trainers have XLA do so on a GPU alone, for which nothing is advised.
     (settings) => (knows("gradientCheckpointing") && !settings.gradientCheckpointing ? { settings: { ...settings, gradientCheckpointing: true }, text: "gradientCheckpointing: true" } : null),
     (settings) => (settings.precision === "float32" ? { settings: { ...settings, precision: "bfloat16" }, text: 'precision: "bfloat16"' } : null),
     (settings) => (knows("optim") && !settings.optim.includes("8bit") ? { settings: { ...settings, optim: "adamw_8bit" }, text: 'optim: "adamw_8bit"' } : null),

@@ -1,4 +1,5 @@
-import { tf } from "../engine/backend";
+import { isOnGpu, tf } from "../engine/backend";
+import { compilesByDefault } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaModel } from "../model/llama";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
@@ -105,7 +106,7 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
     overhead: runtimeBytes() + functionsBytes(layers, compiledShapes, optim, UPDATE_NODES * updateCount(model)),
     retained: 0,
   };
-  const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });
+  const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing && !joinsCheckpoints() });
   const peaks = moments.map(({ moment, parts }) => {
     const sum = { ...steady };
     for (const [name, bytes] of Object.entries(parts)) sum[name as keyof MemoryParts] += ALLOCATOR_SLACK * bytes;
@@ -119,6 +120,9 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const { length, rows, queryWidth, keyWidth, predictions } = shapes;
   return { ...highest, activationsPerLayer: layerBytes(config, shapes, precision, model.adapter?.layers[0]).activations, available, shapes: { length, rows, queryWidth, keyWidth, predictions } };
 }
+
+/** Whether XLA compiles the whole step for a CPU: it joins what checkpointing computes twice, and nothing is saved. */
+const joinsCheckpoints = (): boolean => compilesByDefault() && !isOnGpu();
 
 /** Parameters that training moves. */
 const trainedCount = (model: LlamaModel): number => [...model.trainableParameters.values()].reduce((sum, { size }) => sum + size, 0);

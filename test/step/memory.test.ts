@@ -98,6 +98,11 @@ test("a plan's parts add up to its peak; more work never takes less, and half th
   for (const bigger of [{ length: 2048 }, { rows: 16 }, { queryWidth: 256 }, { keyWidth: 192 }, { predictions: 4096 }]) assert.ok(step(plan(bigger)) >= step(start), JSON.stringify(bigger));
   assert.ok(step(plan({}, { precision: "bfloat16" })) < step(start));
   assert.ok(step(plan({}, { gradientCheckpointing: true })) < step(start));
+  process.env.ALIGNLAB_XLA = "1";
+  assert.ok(Math.abs(step(plan({}, { gradientCheckpointing: true })) - step(start)) < 1, "XLA for a CPU joins what is computed twice");
+  process.env.ALIGNLAB_XLA = "much";
+  assert.throws(() => plan({}, { gradientCheckpointing: true }), /ALIGNLAB_XLA is "much"; 1 \(XLA compiles each jit function\) or 0 \(none\) is needed/);
+  delete process.env.ALIGNLAB_XLA;
   const weights = 4 * model.parameterCount;
   assert.equal(start.parts.weights, weights);
   assert.equal(start.parts.optimizerMoments, 2 * weights);
