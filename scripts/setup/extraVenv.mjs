@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, realpathSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { diagnose } from './diagnose.mjs';
 import { SetupFailure } from './failure.mjs';
@@ -20,7 +20,8 @@ export function extraPaths(name, root = projectPaths().root) {
   return { venv, python: path.join(venv, 'bin', 'python'), requirements: path.join(root, 'requirements', `${name}.txt`), stamp: path.join(venv, '.alignlab', `${name}.json`) };
 }
 
-const wanted = ({ venv, requirements }) => fingerprint({ files: [requirements], texts: [venv] });
+// By the folder itself: its scripts hold absolute paths, and several checkouts may have links to one.
+const wanted = ({ venv, requirements }) => fingerprint({ files: [requirements], texts: [realpathSync(venv)] });
 
 /** Whether an environment is there and whole. */
 export function extraReady(paths) {

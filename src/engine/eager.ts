@@ -1,4 +1,5 @@
 import { c, cBytes, cString, check, status, type Pointer } from "./capi";
+import type { ShapeList } from "./attributes";
 import type { Context } from "./context";
 import { ATTR, int64s } from "./dtypes";
 
@@ -15,6 +16,16 @@ export function stringList(values: unknown[]): { addresses: BigUint64Array; leng
   return {
     addresses: BigUint64Array.from(values, (value) => BigInt(cBytes(bytesOf(value)))),
     lengths: BigUint64Array.from(values, (value) => BigInt(bytesOf(value).length)),
+  };
+}
+
+/** Addresses of the sizes of a list of shapes, and how many each has; null for one shape. */
+export function shapeList(value: unknown): { addresses: BigUint64Array; ranks: Int32Array } | null {
+  if (Array.isArray(value)) return null;
+  const { shapes } = value as ShapeList;
+  return {
+    addresses: BigUint64Array.from(shapes, (shape) => BigInt(cBytes(new Uint8Array(int64s(shape).buffer)))),
+    ranks: Int32Array.from(shapes, ({ length }) => length),
   };
 }
 
@@ -48,8 +59,11 @@ function setAttribute(op: Pointer, { name, type, value }: Attribute): void {
       }
       break;
     case ATTR.SHAPE: {
-      const dims = int64s(value as number[]);
-      c.TFE_OpSetAttrShape(op, at, dims, dims.length, status);
+      const many = shapeList(value);
+      const dims = many ? null : int64s(value as number[]);
+      if (many) c.TFE_OpSetAttrShapeList(op, at, many.addresses, many.ranks, many.ranks.length, status);
+      else c.TFE_OpSetAttrShape(op, at, dims, dims!.length, status);
+      check(name);
       break;
     }
     default:

@@ -22,7 +22,11 @@ export interface JitOptions {
   name?: string;
   /** `bfloat16` and `float16` compute matrix products so, with float32 results; all else stays float32. */
   precision?: Precision;
-  /** Compile with XLA. Default: on a GPU, and not on a CPU, where it is equally fast after a longer first call. */
+  /**
+   * Compile with XLA. Default: on a GPU, and not on a CPU, where it is equally fast after a longer first call, and gradient
+   * checkpointing saves nothing. ALIGNLAB_XLA, 1 or 0, is another default. XLA knows no strings: a call with an argument of
+   * strings is not compiled by default, and refused with `true`.
+   */
   xla?: boolean;
   /**
    * Of the numbers that `tf.randomNormal`, `tf.dropout` and the like draw inside: call n of two functions with one seed
@@ -96,7 +100,10 @@ let functionCount = 0;
 
 /** Whether XLA compiles a function that does not say: on a GPU, where op by op each one is a launch of its own. */
 export function compilesByDefault(): boolean {
-  return hasTensorflow && binding.context.gpu !== null;
+  if (!hasTensorflow) return false;
+  const given = process.env.ALIGNLAB_XLA;
+  if (given !== undefined && given !== "" && given !== "0" && given !== "1") throw new RangeError(`ALIGNLAB_XLA is ${JSON.stringify(given)}; 1 (XLA compiles each jit function) or 0 (none) is needed.`);
+  return given ? given === "1" : binding.context.gpu !== null;
 }
 
 /**
@@ -111,13 +118,14 @@ export function compilesByDefault(): boolean {
  * for a gradient of a gradient the ops run one by one. Where another backend than TensorFlow computes, they always do, in
  * float32, and nothing is compiled.
  *
- * @throws TraceError when the function reads a traced value; TypeError for an argument that is not a tensor.
+ * @throws TraceError when the function reads a traced value; TypeError for an argument that is not a tensor, or one of
+ * strings with `xla: true`.
  */
 export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) => R, options: JitOptions = {}): JitFunction<A, R> {
-  const { name, precision, xla = compilesByDefault(), expectedTraces = EXPECTED_TRACES } = options;
+  const { name, precision, xla: asked, expectedTraces = EXPECTED_TRACES } = options;
+  const byDefault = compilesByDefault();
   const state = new State(checkedSeed(options.seed ?? functionCount++), traceBound(options, name ?? "a function"));
   const traceable = fn as unknown as (...args: Tensor[]) => JitResult;
-  const how: TraceOptions = { name, precision, xla };
   const jitted = (...args: A): R => {
     args.forEach((arg, i) => {
       if (!(arg instanceof tf.Tensor)) throw new TypeError(`jit: argument ${i + 1} of ${name ?? "the function"} is not a tensor. Capture plain values, or pass tf.scalar(value).`);
@@ -130,6 +138,7 @@ export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) =>
     // Inside another trace the ops become part of it. For a gradient of a gradient the tape must see each of them.
     const tapes = openTapes();
     if (binding.recorder || tapes > 1) return fn(...args);
+    const how: TraceOptions = { name, precision, xla: compilesWhole(args, asked, byDefault, name) };
     const make = (): Runnable => (tapes === 1 ? onTape(traceWithGradient(traceable, args, how, state), how) : offTape(traceCall(traceable, args, how, state), how));
     const compiled = compiledFor(state, args, { name, expectedTraces, onTape: tapes === 1 }, make);
     state.calls++;
@@ -138,6 +147,14 @@ export function jit<A extends Tensor[], R extends JitResult>(fn: (...args: A) =>
   Object.defineProperties(jitted, { traces: { get: () => state.traces }, traceCount: { get: () => state.traceCount }, dispose: { value: () => state.free() } });
   if (hasTensorflow) whenDropped(jitted, state);
   return jitted as JitFunction<A, R>;
+}
+
+/** Whether XLA compiles a call. Where it looks at an argument of strings, TensorFlow ends the process. */
+function compilesWhole(args: readonly Tensor[], asked: boolean | undefined, byDefault: boolean, name = "the function"): boolean {
+  const text = args.findIndex(({ dtype }) => dtype === "string");
+  if (text < 0) return asked ?? byDefault;
+  if (asked) throw new TypeError(`jit: argument ${text + 1} of ${name} holds strings, which XLA does not compile. Leave out the option xla: true.`);
+  return false;
 }
 
 /** Counts a call without a trace. */

@@ -1,6 +1,6 @@
 import { c, check, cString, status, type Pointer } from "./capi";
 import { ATTR, int64s } from "./dtypes";
-import { stringList, type Attribute } from "./eager";
+import { shapeList, stringList, type Attribute } from "./eager";
 import type { GraphOutput } from "./recorder";
 
 /** Packs `TF_Output` structs: an address and a 32-bit index, padded to 16 bytes. */
@@ -63,8 +63,10 @@ export function setNodeAttribute(description: Pointer, { name, type, value }: At
       }
       break;
     case ATTR.SHAPE: {
-      const dims = int64s(value as number[]);
-      c.TF_SetAttrShape(description, at, dims, dims.length);
+      const many = shapeList(value);
+      const dims = many ? null : int64s(value as number[]);
+      if (many) c.TF_SetAttrShapeList(description, at, many.addresses, many.ranks, many.ranks.length);
+      else c.TF_SetAttrShape(description, at, dims, dims!.length);
       break;
     }
     case ATTR.TENSOR:

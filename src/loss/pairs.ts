@@ -36,15 +36,15 @@ export function sumByOwner(values: Tensor1D, owners: Tensor1D, count: number): T
 }
 
 /** Hidden states, after the final norm, at the predicting positions of a packed batch: [predictions, hidden]. */
-export const predictingStates = (model: LlamaModel, pairs: PairTensors): Tensor2D => statesAt(model, pairs, pairs.sources);
+export const predictingStates = (model: LlamaModel, pairs: PairTensors, dropoutSeed?: Tensor1D): Tensor2D => statesAt(model, pairs, pairs.sources, dropoutSeed);
 
 /**
  * Log-probabilities of the answers of a packed batch, the head applied to predicting positions only.
- * @param count how many pairs the batch holds
+ * @param count how many pairs the batch holds @param dropoutSeed of the dropout in adapters, int32 [2]; without it nothing is dropped
  * @returns chosen and rejected, each [count], in nats
  */
-export function pairLogps(model: LlamaForCausalLM, pairs: PairTensors, count: number): { chosen: Tensor1D; rejected: Tensor1D } {
-  const predicting = predictingStates(model, pairs);
+export function pairLogps(model: LlamaForCausalLM, pairs: PairTensors, count: number, dropoutSeed?: Tensor1D): { chosen: Tensor1D; rejected: Tensor1D } {
+  const predicting = predictingStates(model, pairs, dropoutSeed);
   const logps = tf.mul(tokenLogps(predicting, model.head, pairs.targets), pairs.weights) as Tensor1D;
   const sums = sumByOwner(logps, pairs.owners, 2 * count);
   return { chosen: tf.slice(sums, [0], [count]), rejected: tf.slice(sums, [count], [count]) };

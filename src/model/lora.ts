@@ -15,7 +15,7 @@ export interface LoraConfig {
   r: number;
   /** α: the updates are scaled by α/r. Default 8. */
   loraAlpha: number;
-  /** Share of an update's inputs that SFTTrainer drops while it trains, from 0 to below 1. Default 0. */
+  /** Share of an update's inputs that SFTTrainer and DPOTrainer drop while they train, from 0 to below 1. Default 0. */
   loraDropout: number;
   /** The projections that get an update, in every layer, or `all-linear` for all seven. Default q_proj and v_proj. */
   targetModules: readonly LoraTarget[] | "all-linear";
@@ -166,6 +166,49 @@ export class Lora implements Adapter {
   mergeAndUnload(): void {
     if (!this.merged) this.merge();
     this.unload();
+  }
+}
+
+/** A and B of an adapter as they are when it is made, which no training moves: the reference of a run that trains the adapter. */
+export class FrozenLora implements Adapter {
+  readonly parameters: ReadonlyMap<string, Variable> = new Map();
+  readonly layers: readonly LayerAdapters[];
+  private readonly variables: Variable[] = [];
+
+  /** @throws Error while the adapter is merged */
+  constructor(private readonly model: LlamaForCausalLM, private readonly lora: Lora) {
+    this.requireUnmerged();
+    const copy = (variable: Variable): Variable => {
+      const copied = tf.tidy(() => toResource(tf.variable(variable.clone(), false)));
+      this.variables.push(copied);
+      return copied;
+    };
+    const [first] = lora.modules;
+    const scale = copy(lora.layers[first!.layer]![first!.projection]!.scale);
+    this.layers = lora.layers.map((layer) => Object.fromEntries(Object.entries(layer).map(([name, update]) => [name, { ...update, a: copy(update.a), b: copy(update.b), scale }])));
+  }
+
+  deltaOf(): null {
+    return null;
+  }
+
+  /** What `work` computes, or records, with these values in the adapter's place. */
+  during<T>(work: () => T): T {
+    this.model.setAdapter(this);
+    try {
+      return work();
+    } finally {
+      this.model.setAdapter(this.lora);
+    }
+  }
+
+  /** @throws Error while the adapter's values of now are part of the model's matrices, to which these would be added */
+  requireUnmerged(): void {
+    if (this.lora.isMerged) throw new Error("The adapter is merged into the model, where it has no effect. Call its unmerge() first.");
+  }
+
+  dispose(): void {
+    tf.dispose(this.variables);
   }
 }
 

@@ -3,6 +3,7 @@ import { functionBytes, TRACE_BOUND } from "../engine/traceCache";
 import { CHUNK_ROWS } from "../loss/logps";
 import type { LlamaConfig } from "../model/config";
 import { parameterShapes } from "../model/llama";
+import { PROJECTIONS, type LayerAdapters, type Projection } from "../model/lowRank";
 import { MOST_KEPT_KEYS } from "../model/ops";
 import { compiledStreams } from "../model/streams";
 
@@ -47,31 +48,39 @@ export interface LayerBytes {
   input: number;
 }
 
-/** Counts the tensors that the gradients in model/ops.ts save. */
-export function layerBytes(config: LlamaConfig, shapes: StepShapes, precision: Precision): LayerBytes {
+/**
+ * Counts the tensors that the gradients in model/ops.ts and model/lowRank.ts save.
+ * @param adapters a layer's low-rank updates, where those alone are trained: its matrices need no inputs for gradients then
+ */
+export function layerBytes(config: LlamaConfig, shapes: StepShapes, precision: Precision, adapters: LayerAdapters | null = null): LayerBytes {
   const { hiddenSize: hidden, intermediateSize: wide, numAttentionHeads: heads, numKeyValueHeads: keyHeads, headDim } = config;
   const { length, rows, queryWidth, keyWidth } = shapes;
   const operand = operandBytes(precision);
+  const learns = (...projections: Projection[]): number => (projections.some((name) => !adapters || adapters[name]) ? 1 : 0);
   // rmsNorm saves both stages of the residual stream as they are, and 1/rms of each.
   const stream = FLOAT * length * 2 * (hidden + 1);
-  // The matrix products save what they multiply: two normed values and the attention's result; swiGlu saves gate and up.
-  const operands = operand * length * (2 * hidden + heads * headDim + 2 * wide);
+  // The matrix products save what they multiply: two normed values and the attention's result.
+  const operands = operand * length * (hidden * (learns("q", "k", "v") + learns("gate", "up")) + heads * headDim * learns("o"));
+  // swiGlu saves gate and up; where an update was added to them the sum is no product's result any more, and float32.
+  const gates = length * wide * (["gate", "up"] as const).reduce((bytes, name) => bytes + (adapters?.[name] ? FLOAT : operand), 0);
+  // An update saves its input times A.
+  const updates = operand * length * PROJECTIONS.reduce((ranks, name) => ranks + (adapters?.[name]?.a.shape[0] ?? 0), 0);
   // attend saves q, k, v and its result in rows.
   const attended = operand * rows * headDim * (2 * queryWidth * heads + 2 * keyWidth * keyHeads);
   return {
-    activations: stream + operands + attended,
+    activations: stream + operands + gates + updates + attended,
     scores: keyWidth <= MOST_KEPT_KEYS ? operand * rows * heads * queryWidth * keyWidth : 0,
     input: FLOAT * length * hidden,
   };
 }
 
-/** Bytes that one layer's backward pass takes beside what its forward pass left. */
-export function backwardBytes(config: LlamaConfig, shapes: StepShapes, precision: Precision): number {
+/** Bytes that one layer's backward pass takes beside what its forward pass left. @param adapters as for `layerBytes` */
+export function backwardBytes(config: LlamaConfig, shapes: StepShapes, precision: Precision, adapters: LayerAdapters | null = null): number {
   const { hiddenSize: hidden, intermediateSize: wide, numAttentionHeads: heads } = config;
   const { length, rows, queryWidth, keyWidth } = shapes;
   const operand = operandBytes(precision);
-  // The gated value anew, the gradients of it, of gate and of up, and those of the stream before and after the products.
-  const feedForward = operand * length * 4 * wide + FLOAT * length * 3 * hidden;
+  // The gated value anew, the gradients of it (a float32 sum under an update), of gate and of up, and those of the stream before and after the products.
+  const feedForward = length * wide * (3 * operand + (adapters?.down ? FLOAT : operand)) + FLOAT * length * 3 * hidden;
   // Gradients of the probabilities and of the scores; before them the probabilities, where they were not kept.
   const scores = rows * heads * queryWidth * keyWidth;
   const attention = (keyWidth <= MOST_KEPT_KEYS ? 2 : 3) * operand * scores + FLOAT * length * 3 * hidden;

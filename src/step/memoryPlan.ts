@@ -1,4 +1,5 @@
-import { tf } from "../engine/backend";
+import { isOnGpu, tf } from "../engine/backend";
+import { compilesByDefault } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import type { LlamaModel } from "../model/llama";
 import { TRAINING_DEFAULTS, type TrainingArguments } from "./arguments";
@@ -17,7 +18,7 @@ export interface MemoryParts {
   weights: number;
   /** The copies of the weights that bfloat16 products use. */
   narrowWeights: number;
-  /** A copy of the policy that still has to give reference log-probabilities. */
+  /** A copy of the policy, or of its adapter, that still has to give reference log-probabilities. */
   referenceCopy: number;
   optimizerMoments: number;
   gradients: number;
@@ -71,8 +72,6 @@ const UPDATE_NODES = 25;
 const BINARY_BYTES = 370e6;
 /** What both hold beside tensors, compiled functions and JavaScript's heap of now: registries of ops and kernels, XLA's compiler, the garbage of a trace. */
 const RUNTIME_BYTES = 150e6;
-/** With accumulation: the sums, and what their update exchanges for new memory, which as measured the next batch does not use again. */
-const ACCUMULATED_COPIES = 2;
 /** TensorFlow's allocator hands out a free piece of memory whole unless it is twice as large as needed, so that part of it lies idle. */
 const ALLOCATOR_SLACK = 1.1;
 
@@ -99,15 +98,15 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   const steady: MemoryParts = {
     weights,
     narrowWeights: 0,
-    referenceCopy: copiesReference ? weights : 0,
+    referenceCopy: copiesReference ? FLOAT * (model.adapter ? trained : counts.all) : 0,
     optimizerMoments: momentBytes(trained, optim),
-    gradients: gradientAccumulationSteps > 1 ? ACCUMULATED_COPIES * FLOAT * trained : 0,
+    gradients: gradientAccumulationSteps > 1 ? FLOAT * trained : 0,
     activations: 0, attentionScores: 0, headChunk: 0,
     otherVariables: Math.max(0, variables - weights - optimizerAlive),
     overhead: runtimeBytes() + functionsBytes(layers, compiledShapes, optim, options.shapes.length * config.hiddenSize, UPDATE_NODES * updateCount(model)),
     retained: 0,
   };
-  const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing });
+  const moments = momentsOf(options, { precision, accumulates: gradientAccumulationSteps > 1, checkpoints: gradientCheckpointing && !joinsCheckpoints() });
   const peaks = moments.map(({ moment, parts }) => {
     const sum = { ...steady };
     for (const [name, bytes] of Object.entries(parts)) sum[name as keyof MemoryParts] += ALLOCATOR_SLACK * bytes;
@@ -119,11 +118,17 @@ export function planMemory(options: MemoryPlanOptions): MemoryPlan {
   highest.parts.retained = Math.max(0, resident - highest.bytes);
   highest.bytes += highest.parts.retained;
   const { length, rows, queryWidth, keyWidth, predictions } = shapes;
-  return { ...highest, activationsPerLayer: layerBytes(config, shapes, precision).activations, available, shapes: { length, rows, queryWidth, keyWidth, predictions } };
+  return { ...highest, activationsPerLayer: layerBytes(config, shapes, precision, model.adapter?.layers[0]).activations, available, shapes: { length, rows, queryWidth, keyWidth, predictions } };
 }
+
+/** Whether XLA compiles the whole step for a CPU: it joins what checkpointing computes twice, and nothing is saved. */
+const joinsCheckpoints = (): boolean => compilesByDefault() && !isOnGpu();
 
 /** Parameters that training moves. */
 const trainedCount = (model: LlamaModel): number => [...model.trainableParameters.values()].reduce((sum, { size }) => sum + size, 0);
+
+/** Values of the largest parameter that training moves. */
+const largestTrained = (model: LlamaModel): number => Math.max(...[...model.trainableParameters.values()].map(({ size }) => size));
 
 /** Matrices that an adapter updates. */
 const updateCount = ({ adapter }: LlamaModel): number => (adapter?.layers ?? []).reduce((sum, layer) => sum + Object.keys(layer).length, 0);
@@ -156,9 +161,10 @@ function momentsOf({ model, shapes }: MemoryPlanOptions, { precision, accumulate
   const { config } = model;
   const counts = parameterCounts(config);
   const layers = config.numHiddenLayers;
-  const layer = layerBytes(config, shapes, precision);
+  const adapters = model.adapter?.layers[0];
+  const layer = layerBytes(config, shapes, precision, adapters);
   const head = headBytes(config, shapes, precision, model.adapter !== null);
-  const backward = backwardBytes(config, shapes, precision);
+  const backward = backwardBytes(config, shapes, precision, adapters);
   // The gradient of the embedding, which a frozen one does not have.
   const table = model.adapter ? 0 : FLOAT * counts.table;
   const narrow = precision === "float32" ? 0 : operandBytes(precision);
@@ -183,6 +189,7 @@ function momentsOf({ model, shapes }: MemoryPlanOptions, { precision, accumulate
         gradients: accumulates ? table : gradients,
       },
     },
-    { moment: "update", parts: { gradients } },
+    // Sums are applied one parameter after the other, each through a scaled copy, and give way to zeros then.
+    { moment: "update", parts: { gradients: accumulates ? 2 * FLOAT * largestTrained(model) : gradients } },
   ];
 }

@@ -5,6 +5,7 @@ import { jit, type JitFunction } from "../engine/jit";
 import type { Precision } from "../engine/recorder";
 import { pairLogps, pairTensorList, pairTensorsFrom, toPairTensors } from "../loss/pairs";
 import type { LlamaForCausalLM } from "../model/llama";
+import { FrozenLora, Lora } from "../model/lora";
 import { packPairs, type PackingOptions } from "../tokens/packing";
 import type { TokenizedRow } from "../tokens/preference";
 import type { MethodState } from "./run/subject";
@@ -22,6 +23,8 @@ export class Reference {
   /** True while the policy itself still serves as the reference. */
   private isPolicy: boolean;
   private ownsModel = false;
+  /** The policy's adapter as it began: with it the policy's own matrices, which stay as they are, serve as the reference. */
+  private frozen: FrozenLora | null = null;
   private compiled: JitFunction<Tensor[], Tensor[]> | null = null;
 
   /** @param batches those in which the run meets its rows first: a copy of the policy is made only if one is not known yet */
@@ -37,14 +40,18 @@ export class Reference {
     this.cache = new ReferenceCache(this.model.fingerprint, `${precision} ${JSON.stringify(packing)}`);
   }
 
-  /** Called before the policy changes: what is still to be computed needs a copy of it. */
+  /** Called before the policy changes: what is still to be computed needs a copy of what training moves, the adapter or the whole model. */
   async freeze(): Promise<void> {
     if (!this.isPolicy) return;
     const needsCopy = this.needsCopy();
     this.isPolicy = false;
     if (!needsCopy) return;
-    this.model = await this.policy.clone();
-    this.ownsModel = true;
+    if (this.policy.adapter instanceof Lora) {
+      this.frozen = new FrozenLora(this.policy, this.policy.adapter);
+    } else {
+      this.model = await this.policy.clone();
+      this.ownsModel = true;
+    }
     this.compiled?.dispose();
     this.compiled = null;
   }
@@ -94,10 +101,12 @@ export class Reference {
   }
 
   private async compute(rows: readonly TokenizedRow[]): Promise<ReferenceLogps> {
-    const { model } = this;
+    const { model, frozen } = this;
+    frozen?.requireUnmerged();
     // The number of pairs is not in the batch's shape, so it travels as the shape of an argument.
     this.compiled ??= jit((count: Tensor, ...tensors: Tensor[]): Tensor[] => {
-      const { chosen, rejected } = pairLogps(model, pairTensorsFrom(tensors), count.size);
+      const logps = (): ReturnType<typeof pairLogps> => pairLogps(model, pairTensorsFrom(tensors), count.size);
+      const { chosen, rejected } = frozen ? frozen.during(logps) : logps();
       return [chosen, rejected];
     }, { precision: this.precision, name: "reference_logps", expectedTraces: BUCKETED });
     const inputs = [tf.zeros([rows.length]), ...pairTensorList(toPairTensors(packPairs(rows, this.packing)))];
@@ -123,6 +132,7 @@ export class Reference {
 
   dispose(): void {
     this.compiled?.dispose();
+    this.frozen?.dispose();
     if (this.ownsModel) this.model.dispose();
   }
 }

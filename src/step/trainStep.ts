@@ -53,14 +53,14 @@ export class TrainStep {
       gradients.forEach((gradient, i) => updateVariables("AssignAddVariableOp", { dtype: float }, [this.sums![i]!], [gradient]));
       return values;
     }, { precision, name: "accumulate_gradients", expectedTraces: BUCKETED });
-    this.applySum = jit((learningRate: Tensor, count: Tensor) => {
+    this.applySum = jit((learningRate: Tensor, count: Tensor, zero: Tensor) => {
       const values = this.update([...this.sums!], learningRate as Scalar, count as Scalar);
-      // Zeros of their own, once they are needed: what overflowed minus itself would be no number.
-      const zero = delayed(tf.scalar(0), values[0]!);
-      for (const sum of this.sums!) {
-        const zeros = rawOp("Fill", [tf.tensor1d(sum.shape, "int32"), zero], { T: float, index_type: type("int32") });
-        updateVariables("AssignVariableOp", { dtype: float }, [sum], [zeros], [values[0]!]);
-      }
+      // Zeros of their own, since what overflowed minus itself would be no number; filled once the parameter has moved. The
+      // zero is an argument: of a constant one TensorFlow makes constants of every sum's size, and copies those into the sums.
+      this.sums!.forEach((sum, i) => {
+        const zeros = rawOp("Fill", [tf.tensor1d(sum.shape, "int32"), delayed(zero, this.variables[i]!)], { T: float, index_type: type("int32") });
+        updateVariables("AssignVariableOp", { dtype: float }, [sum], [zeros]);
+      });
       return tf.stack(values);
     }, { name: "apply_gradients" });
   }
@@ -119,9 +119,9 @@ export class TrainStep {
     } else {
       this.sums ??= this.variables.map(zerosLike);
       const values = batches.map((tensors) => this.add(...tensors));
-      const count = tf.scalar(batches.length);
-      results.push(this.applySum(rate, count), ...values);
-      count.dispose();
+      const numbers = [batches.length, 0].map((value) => tf.scalar(value));
+      results.push(this.applySum(rate, ...numbers), ...values);
+      tf.dispose(numbers);
     }
     tf.dispose([rate, batches]);
     return () => readMeans(results);

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
+import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { binding, rawOp, rawOps, tf, type } from "../../src/engine/backend";
 import { engineInfo, engineMemory } from "../../src/engine/info";
+import { jit } from "../../src/engine/jit";
 
 test("the backend is TensorFlow 2.21, and says so", () => {
   const info = engineInfo();
@@ -55,6 +56,50 @@ test("attributes that are lists, floats, strings and types", () => {
   assert.deepEqual([...rawOp("Squeeze", [tf.ones([1, 2, 1])], { squeeze_dims: [2], T: type("float32") }).shape], [1, 2]);
   const joined = rawOp("StringJoin", [tf.tensor(["a"], [1], "string"), tf.tensor(["b"], [1], "string")], { separator: "-", N: 2 });
   assert.deepEqual([...joined.dataSync()], ["a-b"] as never);
+});
+
+/** A serialised tf.train.Example of float lists (tensorflow/core/example/example.proto). */
+function example(features: Record<string, number[]>): Uint8Array {
+  const field = (number: number, bytes: Uint8Array): Buffer => Buffer.concat([Buffer.of((number << 3) | 2, bytes.length), bytes]);
+  const entry = (name: string, values: number[]): Buffer => Buffer.concat([field(1, Buffer.from(name)), field(2, field(2, field(1, Buffer.from(Float32Array.from(values).buffer))))]);
+  return field(1, Buffer.concat(Object.entries(features).map(([name, values]) => field(1, entry(name, values)))));
+}
+
+test("attributes that are lists of shapes, eager and traced; an empty list is no shape", () => {
+  const before = engineMemory();
+  const strings = (values: (string | Uint8Array)[]): Tensor => tf.tensor(values as string[], [values.length], "string");
+  const parse = (serialized: Tensor, shapes: Record<string, number[]>): Tensor[] => rawOps("ParseExampleV2", [
+    serialized, strings([]), strings([]), strings(Object.keys(shapes)), strings([]), ...Object.keys(shapes).map(() => tf.zeros([0])),
+  ], {
+    Tdense: { type: Object.keys(shapes).map(() => type("float32").type as number) }, num_sparse: 0, sparse_types: { type: [] }, ragged_value_types: { type: [] }, ragged_split_types: { type: [] },
+    dense_shapes: { shapes: Object.values(shapes) },
+  }, Object.keys(shapes).length);
+  const shapes = { a: [2, 1], b: [], c: [1, 3] };
+  tf.tidy(() => {
+    const rows = strings([example({ a: [1, 2], b: [3], c: [4, 5, 6] }), example({ a: [7, 8], b: [9], c: [10, 11, 12] })]);
+    const traced = jit((rows: Tensor) => parse(rows, shapes));
+    for (const results of [parse(rows, shapes), traced(rows) as Tensor[]]) {
+      assert.deepEqual(results.map(({ shape }) => shape), [[2, 2, 1], [2], [2, 1, 3]]);
+      assert.deepEqual(results.map((result) => [...result.dataSync()]), [[1, 2, 7, 8], [3, 9], [4, 5, 6, 10, 11, 12]]);
+    }
+    traced.dispose();
+    assert.deepEqual(parse(rows, {}), []);
+    assert.throws(() => parse(rows, { a: [3] }), /a\b.*shape/is);
+  });
+  assert.deepEqual(engineMemory(), before);
+});
+
+test("attributes that are one shape or a list of bools, eager and traced", () => {
+  // No op of TensorFlow 2.21 takes a list of bools: what arrived is seen in the refusal of one that takes numbers.
+  const squeeze = (x: Tensor): Tensor => rawOp("Squeeze", [x], { squeeze_dims: [true, false], T: type("float32") });
+  const placed = (x: Tensor): Tensor => rawOp("PlaceholderWithDefault", [x], { shape: { shape: [-1, 2] }, dtype: type("float32") });
+  tf.tidy(() => {
+    const x = tf.tensor2d([[1, 2]]);
+    for (const run of [squeeze, jit(squeeze)]) assert.throws(() => run(x), /list\(bool\)/);
+    const traced = jit(placed);
+    for (const run of [placed, traced]) assert.deepEqual([...run(x).dataSync()], [1, 2]);
+    traced.dispose();
+  });
 });
 
 test("values that do not fill the shape, unknown ops and ops that fail are errors with the reason", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
-import { tf } from "../../src/engine/backend";
+import { rawOp, tf } from "../../src/engine/backend";
 import { engineMemory } from "../../src/engine/info";
 import { jit, type JitFunction } from "../../src/engine/jit";
 import { TraceError } from "../../src/engine/traceError";
@@ -22,6 +22,27 @@ test("one result, several, none, an input, something from outside, a constant", 
   assert.deepEqual(await value(jit(() => table)()), [10, 20, 30]);
   assert.deepEqual(await value(jit(() => tf.tensor1d([4, 5]))()), [4, 5]);
   assert.deepEqual(jit(() => [])(), []);
+});
+
+test("ALIGNLAB_XLA is the default of xla; a call with strings is never compiled by XLA", async () => {
+  const given = process.env.ALIGNLAB_XLA;
+  // XLA clamps an index that op by op is out of bounds, which shows who computes.
+  const last = (x: Tensor): Tensor => tf.gather(table, x as Tensor1D);
+  const lower = (x: Tensor): Tensor => rawOp("StringLower", [x], { encoding: "" });
+  try {
+    process.env.ALIGNLAB_XLA = "1";
+    assert.deepEqual(await value(jit(last)(index(9))), [30]);
+    await assert.rejects(value(jit(last, { xla: false })(index(9))), /is not in \[0, 3\)/);
+    assert.deepEqual(await value(jit(lower)(tf.tensor1d(["AB"]))), ["ab"]);
+    assert.throws(() => jit(lower, { xla: true, name: "lower" })(tf.tensor1d(["AB"])), /argument 1 of lower holds strings, which XLA does not compile/);
+    process.env.ALIGNLAB_XLA = "0";
+    await assert.rejects(value(jit(last)(index(9))), /is not in \[0, 3\)/);
+    process.env.ALIGNLAB_XLA = "yes";
+    assert.throws(() => jit(last), /ALIGNLAB_XLA is "yes"; 1 \(XLA compiles each jit function\) or 0 \(none\) is needed/);
+  } finally {
+    if (given === undefined) delete process.env.ALIGNLAB_XLA;
+    else process.env.ALIGNLAB_XLA = given;
+  }
 });
 
 test("large tensors from outside are captured, and may be disposed after the trace", async () => {

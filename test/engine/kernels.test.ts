@@ -143,9 +143,10 @@ test("a seed decides what multinomial draws; probabilities are taken as well as 
   }
 });
 
-test("unique takes all NaN for one value and −0 for 0, eager and traced", () => {
+test("unique takes all NaN for one value and −0 for 0, eager, traced and compiled by XLA", () => {
   const x = tf.tensor1d([NaN, -0, 2.5, 0, NaN, -Infinity, 2.5]);
-  for (const unique of [tf.unique, jit((y: Tensor) => Object.values(tf.unique(y)) as Tensor[])]) {
+  const inside = (y: Tensor): Tensor[] => Object.values(tf.unique(y)) as Tensor[];
+  for (const unique of [tf.unique, jit(inside), jit(inside, { xla: true })]) {
     const [values, indices] = Object.values(unique(x)) as Tensor[];
     assert.deepEqual(Array.from(values!.dataSync()), [NaN, 0, 2.5, -Infinity]);
     assert.deepEqual(Array.from(indices!.dataSync()), [0, 1, 2, 1, 0, 3, 2]);

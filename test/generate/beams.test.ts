@@ -1,21 +1,16 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { binding, tf } from "../../src/engine/backend";
 import { generate } from "../../src/generate/generate";
 import type { GenerateOptions } from "../../src/generate/options";
 import { GenerationSession, disposeGeneration } from "../../src/generate/session";
 import type { LlamaForCausalLM } from "../../src/model/llama";
 import { chiSquare, logSoftmax } from "./chiSquare";
+import { shareTinyModel } from "./sharedModel";
 import { fullPass, nextLogits, randomPrompts, tinyModel } from "./tinyModel";
 
 let model: LlamaForCausalLM;
-before(async () => {
-  model = await tinyModel({ scale: 0.2 });
-});
-after(async () => {
-  await disposeGeneration(model);
-  model.dispose();
-});
+shareTinyModel({ scale: 0.2 }, (made) => (model = made));
 
 const counts = (): number[] => [tf.memory().numTensors, binding.getNumOfTensors(), binding.getNumOfHandles()];
 

@@ -1,19 +1,14 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { binding, tf } from "../../src/engine/backend";
 import { generate } from "../../src/generate/generate";
 import { disposeGeneration } from "../../src/generate/session";
 import type { LlamaForCausalLM } from "../../src/model/llama";
+import { shareTinyModel } from "./sharedModel";
 import { fullPass, greedyChoices, randomPrompts, tinyModel } from "./tinyModel";
 
 let model: LlamaForCausalLM;
-before(async () => {
-  model = await tinyModel();
-});
-after(async () => {
-  await disposeGeneration(model);
-  model.dispose();
-});
+shareTinyModel({}, (made) => (model = made));
 
 const counts = (): number[] => [tf.memory().numTensors, binding.getNumOfTensors(), binding.getNumOfHandles()];
 

@@ -1,19 +1,14 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { generate } from "../../src/generate/generate";
 import type { GenerateOptions } from "../../src/generate/options";
-import { GenerationSession, disposeGeneration } from "../../src/generate/session";
+import { GenerationSession } from "../../src/generate/session";
 import type { LlamaForCausalLM } from "../../src/model/llama";
-import { randomPrompts, tinyModel } from "./tinyModel";
+import { shareTinyModel } from "./sharedModel";
+import { randomPrompts } from "./tinyModel";
 
 let model: LlamaForCausalLM;
-before(async () => {
-  model = await tinyModel({ scale: 0.2 });
-});
-after(async () => {
-  await disposeGeneration(model);
-  model.dispose();
-});
+shareTinyModel({ scale: 0.2 }, (made) => (model = made));
 
 /** What a call gives, and how many rows of prompts it computed. */
 async function counted(prompts: number[][], options: GenerateOptions): Promise<{ sequences: number[][]; rows: number }> {

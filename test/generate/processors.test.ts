@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { tf } from "../../src/engine/backend";
 import { generate } from "../../src/generate/generate";
 import type { GenerateOptions } from "../../src/generate/options";
 import { processScores } from "../../src/generate/processors";
-import { disposeGeneration } from "../../src/generate/session";
 import type { LlamaForCausalLM } from "../../src/model/llama";
-import { nextLogits, randomPrompts, tinyModel } from "./tinyModel";
+import { shareTinyModel } from "./sharedModel";
+import { nextLogits, randomPrompts } from "./tinyModel";
 
 let model: LlamaForCausalLM;
-before(async () => {
-  model = await tinyModel({ scale: 0.2 });
-});
-after(async () => {
-  await disposeGeneration(model);
-  model.dispose();
-});
+shareTinyModel({ scale: 0.2 }, (made) => (model = made));
 
 /** Logits after `tokens` as transformers' processors leave them, token by token in JavaScript. */
 function processed(logits: ArrayLike<number>, tokens: readonly number[], { repetitionPenalty = 1, noRepeatNgramSize: n = 0 }: Partial<GenerateOptions>): number[] {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { tf } from "../../src/engine/backend";
 import { generate } from "../../src/generate/generate";
 import type { GenerateOptions } from "../../src/generate/options";
@@ -7,17 +7,12 @@ import { NOT_COVERED, kindOf, nextToken } from "../../src/generate/sampling";
 import { GenerationSession, disposeGeneration } from "../../src/generate/session";
 import type { LlamaForCausalLM } from "../../src/model/llama";
 import { chiSquare } from "./chiSquare";
+import { shareTinyModel } from "./sharedModel";
 import { nextLogits, randomPrompts, tinyModel } from "./tinyModel";
 
 let model: LlamaForCausalLM;
 const [prompt] = randomPrompts([9], 40, 13) as [number[]];
-before(async () => {
-  model = await tinyModel({ scale: 0.2 });
-});
-after(async () => {
-  await disposeGeneration(model);
-  model.dispose();
-});
+shareTinyModel({ scale: 0.2 }, (made) => (model = made));
 
 /** softmax(logits / temperature), penalised before for the prompt's tokens and cut as transformers' TopK-, TopP- and MinPLogitsWarper do, in float64. */
 function probabilities(logits: ArrayLike<number>, { temperature = 1, topK = 0, topP = 1, minP = 0, repetitionPenalty = 1 }: Partial<GenerateOptions>): number[] {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import type { Tensor2D } from "@tensorflow/tfjs";
 import { binding, tf } from "../../src/engine/backend";
 import { jit } from "../../src/engine/jit";
@@ -11,16 +11,11 @@ import { disposeGeneration } from "../../src/generate/session";
 import { DECODE_WEIGHTS } from "../../src/generate/weights";
 import type { LlamaForCausalLM } from "../../src/model/llama";
 import { logSoftmax } from "./chiSquare";
+import { shareTinyModel } from "./sharedModel";
 import { fullPass, greedyChoices, randomPrompts, tinyModel } from "./tinyModel";
 
 let model: LlamaForCausalLM;
-before(async () => {
-  model = await tinyModel();
-});
-after(async () => {
-  await disposeGeneration(model);
-  model.dispose();
-});
+shareTinyModel({}, (made) => (model = made));
 
 const counts = (): number[] => [tf.memory().numTensors, binding.getNumOfTensors(), binding.getNumOfHandles()];
 

@@ -15,6 +15,8 @@ const TOLERANCE = 0.15;
 const SMALL = { hidden_size: 384, intermediate_size: 1024, num_attention_heads: 6, num_key_value_heads: 2, num_hidden_layers: 4 };
 const DEEP = { hidden_size: 64, intermediate_size: 64, vocab_size: 64, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 32, num_hidden_layers: 30 };
 
+const WIDE = { hidden_size: 768, intermediate_size: 2048, num_attention_heads: 12, num_key_value_heads: 4, num_hidden_layers: 6, vocab_size: 16384 };
+
 const job = (batch: number, tokens: number, args: MemoryJob["args"], precompute: boolean, batches = 1): MemoryJob => ({
   config: SMALL, pairs: batch * batches, promptTokens: 16, answerTokens: [tokens - 16], precompute, args: { perDeviceTrainBatchSize: batch, ...args },
 });
@@ -26,6 +28,10 @@ const jobs: Record<string, MemoryJob> = {
   "16 × 64 tokens, float32": job(16, 64, {}, true),
   "8 × 128 tokens, bfloat16, with a copy of the policy": job(8, 128, { precision: "bfloat16" }, false),
   "2 × 256 tokens twice, accumulated, with a copy of the policy": job(2, 256, { gradientAccumulationSteps: 2 }, false, 2),
+  "accumulated, where parameters outweigh activations": { ...job(2, 64, { gradientAccumulationSteps: 2 }, true, 2), config: WIDE },
+  "4 × 512 tokens, float32, an adapter on all projections": { ...job(4, 512, {}, true), lora: { r: 16, targetModules: "all-linear" } },
+  "4 × 512 tokens, bfloat16, an adapter on all projections": { ...job(4, 512, { precision: "bfloat16" }, true), lora: { r: 16, targetModules: "all-linear" } },
+  "4 × 512 tokens, float32, an adapter on two projections": { ...job(4, 512, {}, true), lora: { r: 8 } },
   "30 layers, 4 shapes": { config: DEEP, pairs: 4, promptTokens: 16, answerTokens: [250, 200, 150, 100], args: { perDeviceTrainBatchSize: 1, maxSteps: 4 } },
 };
 

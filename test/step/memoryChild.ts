@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { LlamaForCausalLM } from "../../src/model/llama";
+import { addLora, type LoraConfig } from "../../src/model/lora";
 import { DPOTrainer, type DPOConfig } from "../../src/step/dpoTrainer";
 import { tinyTokenizer } from "./tiny";
 
@@ -10,6 +11,8 @@ export interface MemoryJob {
   /** Entries of config.json that differ from a Llama of 4 layers × 256. */
   config?: object;
   args?: Partial<DPOConfig>;
+  /** Of an adapter, which alone is trained then. */
+  lora?: Partial<LoraConfig>;
   /** Pairs in all, and tokens of each one's prompt and of each of its two answers, pair by pair from the list. */
   pairs: number;
   promptTokens: number;
@@ -44,6 +47,7 @@ async function main(): Promise<void> {
   const job = JSON.parse(process.argv[2]!) as MemoryJob;
   const baseline = kilobytes("VmRSS") * 1024;
   const model = await LlamaForCausalLM.create({ ...CONFIG, ...job.config }, (_, shape) => noise(shape.reduce((product, size) => product * size, 1)));
+  if (job.lora) addLora(model, job.lora);
   const trainer = new DPOTrainer({ model, tokenizer: tinyTokenizer(), trainDataset: rowsOf(job), args: { maxSteps: 2, loggingSteps: 1, shuffle: false, groupByLength: false, maxPromptLength: null, ...job.args } });
   if (job.precompute) await trainer.precomputeReference();
   const plan = trainer.memoryPlan;

@@ -9,7 +9,7 @@ import type { SFTRow } from "../../src/tokens/sft";
 import { tinyModel } from "../generate/tinyModel";
 import { tinyRows, tinyTokenizer } from "./tiny";
 
-// What test/step/make_sft.py and the tests of SFT and LoRA begin with: node --import tsx test/step/sftCase.ts FOLDER
+// What test/step/make_sft.py, make_dpo_lora.py and the tests of SFT, DPO and LoRA begin with: node --import tsx test/step/sftCase.ts FOLDER
 
 export const sftModel = (): Promise<LlamaForCausalLM> => tinyModel({ vocab: 32, scale: 0.2, positions: 64, eos: 3 });
 
@@ -23,7 +23,7 @@ export function sftAdapter(model: LlamaForCausalLM): Lora {
   return lora;
 }
 
-const pairs = tinyRows(12);
+export const pairs = tinyRows(12);
 
 /** The same texts in every form that rows come in. */
 export const sftRows: Record<"messages" | "chatCompletion" | "textCompletion" | "text", SFTRow[]> = {
@@ -40,6 +40,7 @@ async function main(folder: string): Promise<void> {
   await saveModel(`${folder}/model`, { model, tokenizer: tinyTokenizer() }, { card: "" });
   await saveAdapter(`${folder}/adapter`, sftAdapter(model), { baseModel: `${folder}/model` });
   writeFileSync(`${folder}/rows.json`, JSON.stringify(sftRows));
+  writeFileSync(`${folder}/pairs.json`, JSON.stringify(pairs));
 }
 
 if (require.main === module) void main(process.argv[2]!);
