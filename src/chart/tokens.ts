@@ -47,18 +47,19 @@ export function layTokens(tokens: readonly string[], columns: number): { pieces:
   const pieces: Piece[] = [];
   let [line, from] = [0, 0];
   tokens.forEach((raw, token) => {
-    let rest = Array.from(raw.replaceAll("\r", "").replaceAll("\n", "⏎").replaceAll("\t", "⇥"));
-    if (rest.length === 0) rest = ["∅"];
-    const endsLine = raw.includes("\n");
-    if (from > 0 && from + columnsOf(rest.join("")) > columns) [line, from] = [line + 1, 0];
-    while (rest.length > 0) {
-      let piece = "";
-      while (rest.length > 0 && columnsOf(piece + rest[0]!) <= columns) piece += rest.shift()!;
-      pieces.push({ token, text: piece, line, from, columns: columnsOf(piece) });
-      from += columnsOf(piece);
-      if (rest.length > 0) [line, from] = [line + 1, 0];
+    const written = raw.replaceAll("\r", "").replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "∅";
+    for (const part of written.match(/[^⏎]*⏎|[^⏎]+/g)!) {
+      const rest = Array.from(part);
+      if (from > 0 && from + columnsOf(part) > columns) [line, from] = [line + 1, 0];
+      while (rest.length > 0) {
+        let piece = "";
+        while (rest.length > 0 && columnsOf(piece + rest[0]!) <= columns) piece += rest.shift()!;
+        pieces.push({ token, text: piece, line, from, columns: columnsOf(piece) });
+        from += columnsOf(piece);
+        if (rest.length > 0) [line, from] = [line + 1, 0];
+      }
+      if (part.endsWith("⏎")) [line, from] = [line + 1, 0];
     }
-    if (endsLine) [line, from] = [line + 1, 0];
   });
   return { pieces, lines: from > 0 || line === 0 ? line + 1 : line };
 }

@@ -50,6 +50,11 @@ export interface TrainOutput {
 /** Thrown when the loss or the gradient is no finite number. */
 export class TrainingDivergedError extends Error {
   override name = "TrainingDivergedError";
+
+  /** @param step the step that was being computed, counted from 1 @param rows the numbers of its training rows */
+  constructor(message: string, readonly step: number, readonly rows: readonly number[]) {
+    super(message);
+  }
 }
 
 /**
@@ -174,6 +179,7 @@ export class TrainingLoop {
         sentinel?.check(`callbacks, evaluation and checkpoint after step ${state.step}`, { held: await settled(prepared), newVariables: true });
       }
     } catch (error) {
+      await this.tell((callback) => callback.onTrainError?.(state, error));
       // Charts and progress bars must not be left as if the run still went on.
       await this.tell((callback) => callback.onTrainEnd?.(state));
       throw error;
@@ -236,11 +242,12 @@ export class TrainingLoop {
     const overflowed = this.step.scaler !== null && !Number.isFinite(norm);
     if (Number.isFinite(loss) && (Number.isFinite(norm) || (overflowed && values.at(-1)! >= SMALLEST_SCALE))) return;
     if (overflowed && Number.isFinite(loss)) {
-      throw new TrainingDivergedError(`Step ${this.state.step + 1}: gradients overflow float16 even where nothing is scaled up, on the rows ${rows.join(", ")}. Lower learningRate, or train with precision bfloat16 or float32.`);
+      throw new TrainingDivergedError(`Step ${this.state.step + 1}: gradients overflow float16 even where nothing is scaled up, on the rows ${rows.join(", ")}. Lower learningRate, or train with precision bfloat16 or float32.`, this.state.step + 1, rows);
     }
     throw new TrainingDivergedError(
       `Step ${this.state.step + 1}: the loss is ${loss} and the gradient's norm ${norm}, on the rows ${rows.join(", ")}. ` +
         "Look at these rows; then lower learningRate, or train with precision float32.",
+      this.state.step + 1, rows,
     );
   }
 

@@ -2,25 +2,25 @@
  * Records the curves in test/fixtures/health: logs of small real runs, sound and unsound ones, that the health rules are
  * tested on. Run once; the files are kept.
  *
- *   node --import tsx test/log/recordHealth.ts [NAME…]
+ *   node --import tsx test/log/health/record.ts [NAME…]
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Scalar, Tensor2D } from "@tensorflow/tfjs";
-import type { PreferenceRow } from "../../src/data/preference";
-import { tf } from "../../src/engine/backend";
-import { HandOptimizer } from "../../src/exercises/handTraining";
-import { generate } from "../../src/generate/generate";
-import { writeJsonl } from "../../src/log/jsonl";
-import type { LlamaForCausalLM } from "../../src/model/llama";
-import type { LogRow } from "../../src/step/callbacks";
-import { DPOTrainer, type DPOConfig } from "../../src/step/dpoTrainer";
-import { SFTTrainer } from "../../src/step/sftTrainer";
-import { tinyModel } from "../generate/tinyModel";
-import { tinyRows, tinyTokenizer } from "../step/tiny";
+import { loadPreferenceRows, type PreferenceRow } from "../../../src/data/preference";
+import { tf } from "../../../src/engine/backend";
+import { HandOptimizer } from "../../../src/exercises/handTraining";
+import { generate } from "../../../src/generate/generate";
+import { PACKAGED_MODEL } from "../../../src/hub/cache";
+import { writeJsonl } from "../../../src/log/jsonl";
+import { loadModel } from "../../../src/model/load";
+import type { LlamaForCausalLM } from "../../../src/model/llama";
+import type { LogRow } from "../../../src/step/callbacks";
+import { DPOTrainer, type DPOConfig } from "../../../src/step/dpoTrainer";
+import { SFTTrainer } from "../../../src/step/sftTrainer";
+import { tinyModel } from "../../generate/tinyModel";
+import { tinyRows, tinyTokenizer } from "../../step/tiny";
 
-const FOLDER = path.join(__dirname, "../fixtures/health");
+const FOLDER = path.join(__dirname, "../../fixtures/health");
 const tokenizer = tinyTokenizer();
 const END = 3;
 
@@ -35,6 +35,16 @@ async function dpo(rows: PreferenceRow[], args: Partial<DPOConfig>, model: Llama
   const log = [...trainer.state.logHistory];
   trainer.dispose();
   return log;
+}
+
+/** The packaged model on the first tokens of the packaged rows. */
+async function packaged(learningRate: number): Promise<LogRow[]> {
+  const { model, tokenizer: own } = await loadModel(PACKAGED_MODEL);
+  const trainDataset = (await loadPreferenceRows("human-like")).slice(0, 64);
+  const args = { loggingSteps: 1, learningRate, maxSteps: 24, perDeviceTrainBatchSize: 2, maxPromptLength: 48, maxCompletionLength: 48, precision: "bfloat16" as const };
+  const trainer = new DPOTrainer({ model, tokenizer: own, trainDataset, args });
+  await trainer.train();
+  return trainer.state.logHistory;
 }
 
 async function afterSft(rows: PreferenceRow[], steps: number): Promise<LlamaForCausalLM> {
@@ -120,6 +130,9 @@ const RUNS: Record<string, () => Promise<LogRow[]>> = {
     return dpo(tinyRows(32), { learningRate: 1e-4, maxSteps: 24 }, model, reference);
   },
   "dpo-rate-zero": async () => dpo(tinyRows(32), { learningRate: 0, maxSteps: 12 }, await start()),
+  "dpo-smollm-sound": async () => packaged(1e-5),
+  "dpo-smollm-chosen-falls": async () => packaged(5e-5),
+  "rl-loss-nan": async () => reinforce({ reward: (answer) => share(answer, (id) => id < 18), learningRate: 3e18, steps: 6 }, await start()),
   "rl-sound": async () => reinforce({ reward: (answer) => share(answer, (id) => id < 18), learningRate: 1e-3, klCoefficient: 0.05 }, await afterSft(tinyRows(64), 60)),
   "rl-entropy-collapses": async () => reinforce({ reward: (answer) => share(answer, (id) => id === 7), learningRate: 1e-2 }, await start()),
   "rl-entropy-explodes": async () => reinforce({ reward: () => 0, learningRate: 2e-3, entropyBonus: 5 }, await afterSft(tinyRows(64), 150)),
@@ -128,15 +141,12 @@ const RUNS: Record<string, () => Promise<LogRow[]>> = {
 };
 
 async function main(names: string[]): Promise<void> {
-  const cache = mkdtempSync(path.join(tmpdir(), "alignlab-health-"));
-  process.env.ALIGNLAB_CACHE = cache;
   for (const [name, run] of Object.entries(RUNS)) {
     if (names.length > 0 && !names.includes(name)) continue;
     const rows = (await run()).map(rounded);
     writeJsonl(path.join(FOLDER, `${name}.jsonl`), rows);
     process.stdout.write(`${name}: ${rows.length} rows\n`);
   }
-  rmSync(cache, { recursive: true, force: true });
 }
 
 void main(process.argv.slice(2));
