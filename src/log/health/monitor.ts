@@ -47,7 +47,7 @@ export function healthMonitor(): TrainerCallback {
     display(healthBundle(findings, step), { displayId, update: shown });
     shown = true;
   };
-  const pace = paced(EVERY, draw);
+  let pace = paced(EVERY, draw);
   const say = (found: readonly HealthFinding[]): void => {
     findings.push(...found);
     if (inNotebook()) pace.request();
@@ -60,6 +60,7 @@ export function healthMonitor(): TrainerCallback {
   return {
     onTrainBegin(state) {
       [watch, findings, displayId, shown, step] = [new HealthWatch(), [], `alignlab-health-${process.pid}-${++count}`, false, state.step];
+      pace = paced(EVERY, draw);
       // A run that goes on from a checkpoint has its earlier rows already.
       say(state.logHistory.flatMap((row) => watch.add(row)));
     },

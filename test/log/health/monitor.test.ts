@@ -63,12 +63,15 @@ test("a run that goes on from a checkpoint is judged with its earlier rows", () 
 
 test("in a terminal each remark is printed when it is made, and nothing else", () => {
   delete holder[kernelKey];
+  mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const printed: string[] = [];
-  const write = mock.method(process.stdout, "write", (text: string) => printed.push(text));
-  const monitor = healthMonitor();
-  const state = follow(monitor, curve("dpo-leak"));
-  void monitor.onTrainEnd!(state);
-  write.mock.restore();
+  const write = mock.method(process.stdout, "write", (text: string) => printed.push(text) > 0);
+  try {
+    const monitor = healthMonitor();
+    void monitor.onTrainEnd!(follow(monitor, curve("dpo-leak")));
+  } finally {
+    write.mock.restore();
+  }
   assert.equal(printed.length, 1);
   assert.match(printed[0]!, /^Step 5: Accuracy is 1 from the start\./);
 });
