@@ -54,8 +54,8 @@ export function calibrationChart(options: CalibrationOptions): Figure {
   return makeFigure([line, ...options.curves.map(curveTrace), ...options.curves.map((curve, index) => countTrace(curve, index, options.curves.length))], {
     ...baseLayout({ title: options.title, height: options.height ?? 420, legend: options.curves.map(nameOf) }),
     barmode: "overlay",
-    xaxis: { ...axis({ label: "", range }), domain: [0, 1], anchor: "y", showticklabels: false },
-    yaxis: { ...axis({ label: "share right", range: [-0.03, 1.03] }), domain: [0.32, 1], anchor: "x" },
+    xaxis: { ...axis({ label: "", range }), domain: [0, 1], anchor: "y" },
+    yaxis: { ...axis({ label: "share right", range: [-0.03, 1.03] }), domain: [0.36, 1], anchor: "x" },
     xaxis2: { ...axis({ label: "confidence, σ(|reward margin|)", range }), domain: [0, 1], anchor: "y2" },
     yaxis2: { ...axis({ label: "pairs" }), domain: [0, 0.24], anchor: "x2", rangemode: "tozero", nticks: 4 },
   });

@@ -4,7 +4,7 @@ import { short } from "./describe";
 import type { Sample } from "./distribution";
 import { type AxisOptions, type Figure, markup, plainNumbers, type Trace } from "./figure";
 import { colourAt } from "./svg/colour";
-import { axis, baseLayout, COLOURS, withOpacity } from "./theme";
+import { axis, baseLayout, categoryAxis, COLOURS, GRID, withOpacity } from "./theme";
 
 export interface RidgesOptions {
   title: string;
@@ -89,7 +89,7 @@ export function ridges(options: RidgesOptions): Figure {
       ...baseLayout({ title: options.title, height: options.height ?? Math.min(620, 130 + all.length * 38) }),
       xaxis: axis({ ...options.x, ...(held.length > 0 ? { range: [low, high] } : {}) }),
       yaxis: {
-        ...axis({ label: options.rows ?? "", range: [-0.15, last + REACH + 0.1] }), ticks: "", showline: false,
+        ...categoryAxis(options.rows ?? ""), type: "linear", showgrid: true, gridcolor: GRID, range: [-0.15, last + REACH + 0.1],
         tickmode: "array", tickvals: all.map((_, index) => last - index), ticktext: all.map(({ name }) => markup(name)),
       },
     },

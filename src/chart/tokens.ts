@@ -129,7 +129,7 @@ export function tokenHeatmap(options: TokenHeatmapOptions): Figure {
     if (unknown.length > 0) data.push(pieceTrace(`${name}, without value`, unknown, passage, { color: CLEAR }, known.length === 0 ? inWords(passage) : `${unknown.length} pieces`));
     row += lines + (at + 1 < options.passages.length ? 0.5 : 0);
   }
-  const hidden = { visible: false, showgrid: false, zeroline: false } as const;
+  const hidden = { visible: false } as const;
   const plotHeight = Math.max(110, row * LINE);
   const layout = baseLayout({ title: options.title, height: plotHeight + MARGIN.t + MARGIN.b + 52, margin: { ...margin, t: margin.t + 24 } });
   return makeFigure(data, {
