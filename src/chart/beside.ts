@@ -46,7 +46,10 @@ function panelTraces({ data }: Figure, index: number, context: { figures: Figure
   return data.map((trace): Trace => {
     const { name = "", showlegend, meta } = trace as Scatter;
     const place = { xaxis: `x${idOf(index)}` as "x", yaxis: `y${idOf(index)}` as "y", meta: { panel: words(figures[index]!.layout.title), ...(meta as TraceWords | undefined) } };
-    if (trace.type === "heatmap") return { ...trace, ...place, ...range, showscale: index === figures.length - 1 };
+    if (trace.type === "heatmap") {
+      const { colorbar, ...map } = trace as Heatmap;
+      return { ...map, ...place, ...range, ...(index === figures.length - 1 ? { colorbar } : { showscale: false }) } as Trace;
+    }
     const shown = showlegend !== false && !listed.has(name);
     if (shown) listed.add(name);
     return { ...trace, ...place, legendgroup: (trace as Scatter).legendgroup ?? name, showlegend: shown } as Trace;

@@ -50,6 +50,7 @@ const isOnFrontier = (place: Place, all: Place[]): boolean => !all.some((other) 
 function methodTraces(name: string, places: Place[], all: Place[], index: number): Trace[] {
   const hue = colour(index);
   const back = [...places].reverse();
+  const labelled = places.some(({ setting }) => setting !== "");
   const best = places.filter((place) => isOnFrontier(place, all));
   const words = places.map((place) => `${place.setting || "a point"} at ${short(place.x)} with ${short(place.mean)} (${short(place.low)} to ${short(place.high)})${best.includes(place) ? ", on the frontier" : ""}`).join("; ");
   return [
@@ -59,9 +60,9 @@ function methodTraces(name: string, places: Place[], all: Place[], index: number
       fill: "toself", fillcolor: withOpacity(hue, 0.18), line: { width: 0, color: hue },
     },
     {
-      type: "scatter", mode: places.some(({ setting }) => setting) ? "text+lines+markers" : "lines+markers", name: markup(name), legendgroup: markup(name), meta: { words },
+      type: "scatter", mode: labelled ? "text+lines+markers" : "lines+markers", name: markup(name), legendgroup: markup(name), meta: { words },
       x: plainNumbers(places.map(({ x }) => x)), y: plainNumbers(places.map((place) => place.mean)),
-      text: places.map(({ setting }) => markup(setting)), textposition: "top center", textfont: { color: INK },
+      ...(labelled ? { text: places.map(({ setting }) => markup(setting)), textposition: "top center" as const, textfont: { color: INK } } : {}),
       line: { color: hue, width: 2, dash: DASHES[index % DASHES.length]! }, marker: { color: hue, size: 7 },
     },
   ];

@@ -131,7 +131,7 @@ test("beside: axes of one label share a range, one legend entry a name, one colo
   assert.match(describe(figure), /before, chosen: .*\n.*\n {2}after, chosen: /);
   const map = (title: string, top: number) => heatmap({ title, x: { label: "x" }, y: { label: "y" }, value: { label: "v" }, values: [[0, top]] });
   const maps = beside({ title: "T", figures: [map("before", 1), map("after", 5)] }).data as unknown as { zmax: number; showscale: boolean }[];
-  assert.deepEqual(maps.map(({ zmax, showscale }) => [zmax, showscale]), [[5, false], [5, true]]);
+  assert.deepEqual(maps.map(({ zmax, showscale }) => [zmax, showscale]), [[5, false], [5, undefined]]);
   assert.throws(() => beside({ title: "T", figures: [one("a", 0)] }), /there are 1 figures; give two to four/);
   assert.throws(() => beside({ title: "T", figures: [one("a", 0), figure] }), /figure 1 has panels of its own/);
 });
