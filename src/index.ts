@@ -75,20 +75,31 @@ export { readSamples, type Sample, type SampleOptions } from "./step/run/samples
 export { TrainingDivergedError, type TrainOptions, type TrainOutput } from "./step/trainer";
 
 export { historyFrame } from "./log/frame";
+export { checkHealth, type HealthFinding } from "./log/health/health";
+export { healthMonitor } from "./log/health/monitor";
+export { HEALTH_RULES, type HealthRule } from "./log/health/rules";
 export { jsonlCallback, readJsonl, writeJsonl } from "./log/jsonl";
 export { memoryTable } from "./log/memoryTable";
 export { progressBar, progressCallback, type ProgressBar } from "./log/progress";
 export { sideBySide, table, type Table, type TableOptions } from "./log/table";
 
 export { barChart, type BarChartOptions } from "./chart/bar";
+export { beside, type BesideOptions } from "./chart/beside";
+export { calibrationChart, type CalibrationOptions } from "./chart/calibration";
 export { compareRuns, type CompareRunsOptions, type RunComparison } from "./chart/compareRuns";
+export { confusionMatrix, type ConfusionOptions } from "./chart/confusion";
 export { ecdf, histogram, type HistogramOptions } from "./chart/distribution";
 export type { Figure } from "./chart/figure";
+export { frontierChart, type FrontierOptions } from "./chart/frontier";
 export { heatmap, type HeatmapOptions } from "./chart/heatmap";
+export { lengthChart, type LengthsOptions } from "./chart/lengths";
 export { lineChart, type LineChartOptions, type LineSeries } from "./chart/line";
 export { liveChart, liveTrainingChart, type LiveChart } from "./chart/live";
+export { rewardChart, type RewardsOptions } from "./chart/rewards";
+export { ridges, type RidgesOptions } from "./chart/ridges";
 export { scatterChart, type ScatterChartOptions } from "./chart/scatter";
 export { show } from "./chart/show";
+export { tokenHeatmap, type TokenHeatmapOptions, type TokenPassage } from "./chart/tokens";
 export { trainingCurves, type TrainingCurvesOptions } from "./chart/training";
 
 export { announceRun, expectedTime, expectedTimeCallback, inTime, type RunDescription } from "./exercises/announce";

@@ -6,7 +6,7 @@ import { formatNumber } from "./svg/ticks";
 type Scatter = Extract<Trace, { type?: "scatter" }>;
 
 /** A number at four significant digits. */
-function short(value: number): string {
+export function short(value: number): string {
   return value === 0 ? "0" : formatNumber(value, 10 ** (Math.floor(Math.log10(Math.abs(value))) - 3));
 }
 
@@ -42,10 +42,18 @@ function describeHeatmap(name: string, trace: Extract<Trace, { type?: "heatmap" 
   return `${name}: ${size}, from ${short(values.reduce((a, b) => Math.min(a, b)))} to ${short(values.reduce((a, b) => Math.max(a, b)))}`;
 }
 
+/** What a trace says of itself, as plotly's `meta`: the panel it is in, and words in place of those that its values give. */
+export interface TraceWords {
+  panel?: string;
+  words?: string;
+}
+
 function describeTrace(trace: Trace, index: number): string | undefined {
   const { name, hoverinfo } = trace as Scatter;
-  if (hoverinfo === "skip") return undefined;
-  const label = plainText(name ?? `series ${index + 1}`).replace(/\s+/g, " ");
+  const { panel, words } = ((trace as Scatter).meta ?? {}) as TraceWords;
+  if (hoverinfo === "skip" && !words) return undefined;
+  const label = [panel, plainText(name ?? `series ${index + 1}`)].filter(Boolean).join(", ").replace(/\s+/g, " ");
+  if (words) return `${label}: ${words}`;
   if (trace.type === "bar") return describeBars(label, trace);
   if (trace.type === "heatmap") return describeHeatmap(label, trace);
   return describeLine(label, trace as Scatter);

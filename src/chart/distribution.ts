@@ -7,6 +7,8 @@ import { axis, baseLayout, colour, DASHES, INK, withOpacity } from "./theme";
 export interface Sample {
   name: string;
   values: Numbers;
+  /** A colour in place of the next one of the palette. */
+  colour?: string;
 }
 
 export interface HistogramOptions {
@@ -18,8 +20,8 @@ export interface HistogramOptions {
   bins?: number;
   /** "density" (area 1 for each sample; the default for several samples), "count", or "share" of the sample. */
   scale?: "density" | "count" | "share";
-  /** A dashed line at each sample's mean, with its value in the legend; true by default. */
-  means?: boolean;
+  /** A dashed line at each sample's mean, with its value in the legend (the default); "lines" for the line alone. */
+  means?: boolean | "lines";
   height?: number;
 }
 
@@ -34,28 +36,28 @@ function heights(values: number[], edges: number[], scale: "density" | "count" |
   });
 }
 
-const label = (sample: Sample, values: number[], means: boolean): string =>
-  means && values.length > 0 ? `${sample.name}, mean ${String(Number(mean(values).toPrecision(3))).replace("-", "\u2212")}` : sample.name;
+const label = (sample: Sample, values: number[], means: boolean | "lines"): string =>
+  means === true && values.length > 0 ? `${sample.name}, mean ${String(Number(mean(values).toPrecision(3))).replace("-", "\u2212")}` : sample.name;
 
-function bars(name: string, tall: (number | null)[], edges: number[], width: number, style: { index: number; faint: boolean }): Trace {
+function bars(name: string, tall: (number | null)[], edges: number[], width: number, style: { hue: string; faint: boolean }): Trace {
   return {
     type: "bar", name, x: tall.length > 0 ? plainNumbers(edges.slice(0, -1).map((edge) => edge + width / 2)) : [], y: tall,
-    width: Number(width.toPrecision(12)), marker: { color: colour(style.index), line: { width: 0 } }, opacity: style.faint ? 0.5 : 0.6,
+    width: Number(width.toPrecision(12)), marker: { color: style.hue, line: { width: 0 } }, opacity: style.faint ? 0.5 : 0.6,
   };
 }
 
 /** Of three samples and more, bars would hide each other: steps show every one. */
-function outline(name: string, tall: (number | null)[], edges: number[], index: number): Trace {
+function outline(name: string, tall: (number | null)[], edges: number[], hue: string): Trace {
   return {
     type: "scatter", mode: "lines", name, x: tall.length > 0 ? plainNumbers(edges) : [], y: tall.length > 0 ? [...tall, tall.at(-1)!] : [],
-    line: { color: colour(index), width: 2, shape: "hv" }, fill: "tozeroy", fillcolor: withOpacity(colour(index), 0.1),
+    line: { color: hue, width: 2, shape: "hv" }, fill: "tozeroy", fillcolor: withOpacity(hue, 0.1),
   };
 }
 
-function meanLine(at: number, index: number): NonNullable<Figure["layout"]["shapes"]>[number] {
+function meanLine(at: number, hue: string): NonNullable<Figure["layout"]["shapes"]>[number] {
   return {
     type: "line", xref: "x", yref: "y domain", x0: at, x1: at, y0: 0, y1: 1,
-    line: { color: colour(index), width: 2, dash: "dash" },
+    line: { color: hue, width: 2, dash: "dash" },
   };
 }
 
@@ -66,14 +68,15 @@ export function histogram(options: HistogramOptions): Figure {
   const edges = sharedEdges(samples, options.bins);
   const width = (edges.at(-1)! - edges[0]!) / (edges.length - 1);
   const means = options.means ?? true;
+  const hues = options.samples.map((sample, index) => sample.colour ?? colour(index));
   const legend = options.samples.map((sample, index) => label(sample, samples[index]!, means));
   const traces: Trace[] = samples.map((values, index) => {
     const tall = values.length > 0 ? plainNumbers(heights(values, edges, scale)) : [];
     const name = markup(legend[index]!);
-    return samples.length > 2 ? outline(name, tall, edges, index) : bars(name, tall, edges, width, { index, faint: samples.length > 1 });
+    return samples.length > 2 ? outline(name, tall, edges, hues[index]!) : bars(name, tall, edges, width, { hue: hues[index]!, faint: samples.length > 1 });
   });
   const shapes = samples.flatMap((values, index) =>
-    means && values.length > 0 ? [meanLine(mean(values), index)] : [],
+    means && values.length > 0 ? [meanLine(mean(values), hues[index]!)] : [],
   );
   return makeFigure(traces, {
     ...baseLayout({ title: options.title, height: options.height, legend }),
@@ -100,7 +103,7 @@ export function ecdf(options: EcdfOptions): Figure {
       type: "scatter", mode: "lines", name: markup(sample.name),
       x: plainNumbers([...(sorted.length > 0 ? [sorted[0]!] : []), ...kept.map((at) => sorted[at]!)]),
       y: plainNumbers([...(sorted.length > 0 ? [0] : []), ...kept.map((at) => (at + 1) / sorted.length)]),
-      line: { color: colour(index), width: 2, shape: "hv", dash: DASHES[index % DASHES.length]! },
+      line: { color: sample.colour ?? colour(index), width: 2, shape: "hv", dash: DASHES[index % DASHES.length]! },
     };
   });
   const legend = options.samples.length > 1 ? options.samples.map((sample) => sample.name) : [];

@@ -1,7 +1,7 @@
 import { finite, mean } from "./bins";
 import { makeFigure } from "./bundle";
 import { type Axis, type Figure, markup, type Numbers, plainNumbers, type Trace } from "./figure";
-import { axis, baseLayout, FONT_SIZE } from "./theme";
+import { axis, baseLayout, colourBarMargin, FONT_SIZE } from "./theme";
 
 export interface HeatmapOptions {
   title: string;
@@ -15,15 +15,17 @@ export interface HeatmapOptions {
   colours?: "sequential" | "diverging";
   /** Writes each value in its cell; by default where they fit, up to 200 cells. */
   numbers?: boolean;
+  /** What stands in each cell in place of its value. */
+  texts?: string[][];
   height?: number;
 }
 
 /** Nine points of viridis (van der Walt and Smith, 2015), even in lightness and safe for the colour-blind. */
-const SEQUENTIAL: [number, string][] = [
+export const SEQUENTIAL: [number, string][] = [
   [0, "#440154"], [0.125, "#472d7b"], [0.25, "#3b528b"], [0.375, "#2c728e"], [0.5, "#21918c"],
   [0.625, "#28ae80"], [0.75, "#5ec962"], [0.875, "#addc30"], [1, "#fde725"],
 ];
-const DIVERGING: [number, string][] = [[0, "#0072b2"], [0.5, "#f7f7f7"], [1, "#d55e00"]];
+export const DIVERGING: [number, string][] = [[0, "#0072b2"], [0.5, "#f7f7f7"], [1, "#d55e00"]];
 
 function ends(grid: (number | null)[][]): [number, number] {
   const all = finite(grid.flat());
@@ -76,12 +78,12 @@ export function heatmap(options: HeatmapOptions): Figure {
     z: grid as never, x: centres(grid[0]?.length ?? 0, across), y: centres(grid.length, down),
     zmin: range[0], zmax: range[1], colorscale: options.colours === "diverging" ? DIVERGING : SEQUENTIAL,
     colorbar: { title: { text: label, side: "top", font: { size: FONT_SIZE } }, thickness: 12, outlinewidth: 0, len: 1, exponentformat: "power" },
-    ...(numbers ? { text: cellTexts(grid) as never, texttemplate: "%{text}" } : {}),
+    ...(numbers ? { text: (options.texts?.map((row) => row.map(markup)) ?? cellTexts(grid)) as never, texttemplate: "%{text}" } : {}),
     hovertemplate: `${markup(options.x.label)} %{x}, ${markup(options.y.label)} %{y}: %{z}<extra></extra>`,
   };
   const height = options.height ?? Math.min(620, Math.max(260, 120 + grid.length * 26));
   return makeFigure([trace], {
-    ...baseLayout({ title: options.title, height, margin: { r: 90 } }),
+    ...baseLayout({ title: options.title, height, margin: colourBarMargin(options.value.label) }),
     xaxis: { ...axis({ label: options.x.label, grid: false }), ...places(options.x.names, columns) },
     yaxis: { ...axis({ label: options.y.label, grid: false }), ...places(options.y.names, options.values.length), autorange: "reversed" },
   });

@@ -43,7 +43,7 @@ function bandTrace(series: LineSeries, hue: string, place: Place): Trace {
 }
 
 /** The traces of one series: its band, its raw values where it is smoothed, and the line. */
-export function lineTraces(series: LineSeries, index: number, options: { place?: Place; showlegend?: boolean } = {}): Trace[] {
+export function lineTraces(series: LineSeries, index: number, options: { place?: Place; showlegend?: boolean; panel?: string } = {}): Trace[] {
   requireSameLength(`series "${series.name}"`, series.x, series.y);
   const place = options.place ?? {};
   const hue = series.colour ?? colour(index);
@@ -62,7 +62,7 @@ export function lineTraces(series: LineSeries, index: number, options: { place?:
   traces.push({
     type: "scatter", mode: marked ? "lines+markers" : "lines", name: markup(series.name), ...place, x: pick(series.x), y: pick(values),
     line: { color: hue, width: 2, dash: DASHES[index % DASHES.length]! }, ...(marked ? { marker: { color: hue, size: 6 } } : {}),
-    legendgroup: markup(series.name), ...(options.showlegend === undefined ? {} : { showlegend: options.showlegend }),
+    legendgroup: markup(series.name), ...(options.panel ? { meta: { panel: options.panel } } : {}), ...(options.showlegend === undefined ? {} : { showlegend: options.showlegend }),
   });
   return traces;
 }

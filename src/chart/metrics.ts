@@ -26,6 +26,16 @@ const METRICS: Record<string, Metric> = {
   min_reward: { title: "least reward", unit: "nats" },
   max_reward: { title: "greatest reward", unit: "nats" },
   accuracy: { title: "accuracy", unit: "share of rows", range: [0, 1.03] },
+  reward: { title: "mean reward" },
+  reward_std: { title: "spread of rewards" },
+  "objective/kl": { title: "KL to the reference", unit: "nats" },
+  "objective/entropy": { title: "entropy", unit: "nats" },
+  "objective/scores": { title: "score of the reward model" },
+  "objective/rlhf_reward": { title: "score less KL penalty" },
+  "policy/approxkl_avg": { title: "KL to the last policy", unit: "nats" },
+  "policy/clipfrac_avg": { title: "clipped", unit: "share of tokens", range: [0, 1.03] },
+  "completions/mean_length": { title: "answer length", unit: "tokens" },
+  "completions/clipped_ratio": { title: "answers cut", unit: "share of answers", range: [0, 1.03] },
 };
 
 /** What is known of a log's key; a key that is not known is called by its own name. */

@@ -11,6 +11,7 @@ export const INK = "#767676";
 export const GRID = "rgba(128,128,128,0.25)";
 export const CLEAR = "rgba(0,0,0,0)";
 export const FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
+export const MONO = "ui-monospace, 'SFMono-Regular', Menlo, 'DejaVu Sans Mono', 'Liberation Mono', monospace";
 
 export const WIDTH = 760;
 export const HEIGHT = 360;
@@ -18,7 +19,7 @@ export const FONT_SIZE = 12;
 export const TITLE_SIZE = 15;
 export const TITLE_LINE = 20;
 export const LEGEND_ROW = 19;
-const LEGEND_SWATCH = 52;
+const LEGEND_SWATCH = 60;
 /** By so many pixels for each further line plotly sets a title of several lines too high. */
 const RISE = 4.5;
 const MARGIN = { l: 62, r: 20, t: 14, b: 50 };
@@ -75,6 +76,11 @@ export function categoryAxis(label: string): Axis {
     ticks: "",
     automargin: true,
   };
+}
+
+/** The right margin that a scale of colours under that label needs. */
+export function colourBarMargin(label: string): { r: number } {
+  return { r: Math.max(90, Math.ceil(34 + textWidth(label, FONT_SIZE))) };
 }
 
 /** How many rows a legend of these names takes below a title. */

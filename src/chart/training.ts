@@ -19,7 +19,7 @@ export interface CurvePanel {
 
 export interface TrainingCurvesOptions {
   title?: string;
-  /** Keys of the log in TRL's names, each with its own panel, or panels that hold several keys. */
+  /** Keys of the log in TRL's names, each with its own panel, or panels that hold several keys. By default those that tell whether a run of its method works. */
   keys?: (string | CurvePanel)[];
   /** Panels side by side; by default up to three. */
   columns?: number;
@@ -33,6 +33,23 @@ export interface TrainingCurvesOptions {
 
 /** The curves that tell whether DPO works. */
 export const DPO_KEYS = ["loss", "rewards/accuracies", "rewards/margins"];
+
+/** Those of other methods, told by a key that only they log. */
+const KEYS_BY_MARK: [mark: string, keys: string[]][] = [
+  ["rewards/margins", DPO_KEYS],
+  ["objective/kl", ["objective/scores", "reward", "objective/kl", "objective/entropy", "entropy", "completions/mean_length"]],
+  ["reward", ["reward", "kl", "entropy", "completions/mean_length"]],
+  ["margin", ["loss", "accuracy", "margin"]],
+  ["mean_token_accuracy", ["loss", "mean_token_accuracy", "entropy"]],
+];
+
+/** The keys to show of a log: of its method, as far as it has them. */
+function defaultKeys(rows: LogRow[]): string[] {
+  const held = new Set(rows.flatMap((row) => Object.keys(row).map((key) => key.replace(/^eval_/, ""))));
+  const keys = KEYS_BY_MARK.find(([mark]) => held.has(mark))?.[1] ?? ["loss"];
+  const shown = keys.filter((key) => held.has(key));
+  return shown.length > 0 ? shown : DPO_KEYS;
+}
 
 const GAP_ACROSS = 56;
 const GAP_DOWN = 62;
@@ -119,7 +136,7 @@ function panelTitle(panel: CurvePanel, place: Place): NonNullable<Layout["annota
  * `eval_<key>`, the evaluation's. Keys that no row has yet give an empty panel.
  */
 export function trainingCurves(rows: LogRow[], options: TrainingCurvesOptions = {}): Figure {
-  const panels = (options.keys ?? DPO_KEYS).map(panelOf);
+  const panels = (options.keys ?? defaultKeys(rows)).map(panelOf);
   if (panels.length === 0) throw new RangeError("trainingCurves: no keys; name at least one key of the log, for example \"loss\".");
   const columns = Math.min(panels.length, options.columns ?? (panels.length === 4 ? 2 : 3));
   const gridRows = Math.ceil(panels.length / columns);
@@ -137,7 +154,7 @@ export function trainingCurves(rows: LogRow[], options: TrainingCurvesOptions = 
     return panel.flatMap(({ series, hue }) => {
       const first = !listed.has(series.name);
       listed.add(series.name);
-      return lineTraces({ ...series, colour: colour(hue) }, 0, { place, showlegend: first });
+      return lineTraces({ ...series, colour: colour(hue) }, 0, { place, showlegend: first, panel: metricLabel(panels[index]!) });
     });
   });
   return makeFigure(data, {

@@ -21,6 +21,8 @@ export interface TableOptions {
   maxRows?: number;
   /** Characters shown of one text; 1,200 by default. */
   maxText?: number;
+  /** Sorts the rows by a column, smallest first, or `{ column, descending: true }`; what is missing comes last. By default as they come. */
+  sortBy?: string | { column: string; descending?: boolean };
   /** Shows the frame's index, or the rows' numbers from 0. By default only for a frame whose index is not 0, 1, 2 …. */
   index?: boolean;
 }
@@ -57,6 +59,31 @@ function cellsOf(data: FrameLike | readonly object[], wanted: string[] | undefin
   return { columns, rows: (data.values as unknown[][]).map((row) => places.map((at) => row[at])), index: data.index };
 }
 
+interface Sorting {
+  column: string;
+  descending: boolean;
+}
+
+const isMissing = (value: unknown): boolean => value === null || value === undefined || Number.isNaN(value);
+
+/** Numbers by size, all else as text in the order of words, with numbers within words by size. */
+function compare(a: unknown, b: unknown): number {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (a instanceof Date && b instanceof Date) return a.getTime() - b.getTime();
+  return String(a).localeCompare(String(b), "en", { numeric: true });
+}
+
+/** The rows in a column's order; rows that are equal there stay in theirs. */
+function sorted(cells: Cells, data: FrameLike | readonly object[], { column, descending }: Sorting): Cells {
+  const key = cellsOf(data, [column]).rows.map((row) => row[0]);
+  const order = key.map((_, at) => at).sort((a, b) => {
+    const [left, right] = [isMissing(key[a]), isMissing(key[b])];
+    if (left || right) return Number(left) - Number(right);
+    return descending ? compare(key[b], key[a]) : compare(key[a], key[b]);
+  });
+  return { columns: cells.columns, rows: order.map((at) => cells.rows[at]!), index: order.map((at) => cells.index[at]!) };
+}
+
 interface Cell {
   text: string;
   kind: "number" | "text" | "missing";
@@ -81,6 +108,9 @@ interface Layout {
   rows: (Cell[] | undefined)[];
   /** Columns that hold numbers. */
   numeric: boolean[];
+  /** The place of the column that the rows are sorted by; −1 for none that is shown. */
+  sortedAt: number;
+  descending: boolean;
   caption: string;
   foot: string;
 }
@@ -93,10 +123,15 @@ function cellHtml(cell: Cell, numeric: boolean): string {
   return tag("td", style, escapeHtml(cell.text));
 }
 
-function toHtml({ heads, rows, numeric, caption, foot }: Layout): string {
-  const head = heads.map((name, at) => {
+/** A head, with an arrow where the rows are sorted by it. */
+const headText = ({ heads, sortedAt, descending }: Layout, at: number): string => (at === sortedAt ? `${heads[at]!} ${descending ? "▼" : "▲"}` : heads[at]!);
+
+function toHtml(layout: Layout): string {
+  const { heads, rows, numeric, caption, foot, sortedAt, descending } = layout;
+  const head = heads.map((_, at) => {
     const style = { "text-align": numeric[at] ? "right" : "left", "vertical-align": "bottom", ...HEAD };
-    return tag("th", style, escapeHtml(name), ' scope="col"');
+    const sort = at === sortedAt ? ` aria-sort="${descending ? "descending" : "ascending"}"` : "";
+    return tag("th", style, escapeHtml(headText(layout, at)), ` scope="col"${sort}`);
   });
   const body = rows.map((row) => {
     const cells = row ?? heads.map((): Cell => ({ text: "…", kind: "missing" }));
@@ -111,12 +146,13 @@ function toHtml({ heads, rows, numeric, caption, foot }: Layout): string {
 
 const WIDEST = 60;
 
-function toText({ heads, rows, numeric, caption, foot }: Layout): string {
+function toText(layout: Layout): string {
+  const { heads, rows, numeric, caption, foot } = layout;
   const short = (text: string): string => {
     const line = text.replaceAll("\n", " ⏎ ");
     return line.length > WIDEST ? `${line.slice(0, WIDEST - 1)}…` : line;
   };
-  const lines = [heads, ...rows.map((row) => row?.map((cell) => cell.text) ?? heads.map(() => "…"))].map((line) => line.map(short));
+  const lines = [heads.map((_, at) => headText(layout, at)), ...rows.map((row) => row?.map((cell) => cell.text) ?? heads.map(() => "…"))].map((line) => line.map(short));
   const widths = heads.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
   const laid = lines.map((line) => line.map((cell, at) => (numeric[at] ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!))).join("  ").trimEnd());
   return [caption, ...laid, foot].filter(Boolean).join("\n");
@@ -136,12 +172,14 @@ function asTable(html: string, text: string): Table {
 /**
  * A table of rows (objects, one key a column) or of a danfojs data frame. Numbers of one column share their decimals,
  * long texts wrap and keep their line breaks, NaN is faint.
- * @throws RangeError when a column is asked for that is not there.
+ * @throws RangeError when a column is asked for, or sorted by, that is not there.
  */
 export function table(data: FrameLike | readonly object[], options: TableOptions = {}): Table {
-  const { columns, rows, index } = cellsOf(data, options.columns);
+  const sorting = options.sortBy === undefined ? undefined : typeof options.sortBy === "string" ? { column: options.sortBy, descending: false } : { descending: false, ...options.sortBy };
+  const given = cellsOf(data, options.columns);
+  const { columns, rows, index } = sorting ? sorted(given, data, sorting) : given;
   const maxRows = options.maxRows ?? 20;
-  const counted = options.index ?? index.some((name, at) => name !== at);
+  const counted = options.index ?? given.index.some((name, at) => name !== at);
   const writers = columns.map((column, at) => {
     const decimals = typeof options.decimals === "number" ? options.decimals : options.decimals?.[column];
     return numberWriter(rows.map((row) => row[at]), decimals);
@@ -154,7 +192,8 @@ export function table(data: FrameLike | readonly object[], options: TableOptions
   const heads = [...(counted ? [""] : []), ...columns.map((column) => options.heads?.[column] ?? column)];
   const numeric = heads.map((_, at) => shown.some((row) => row?.[at]?.kind === "number"));
   const foot = rows.length > maxRows ? `${maxRows} of ${rows.length} rows` : rows.length === 0 ? "no rows" : "";
-  const layout = { heads, rows: shown, numeric, caption: options.caption ?? "", foot };
+  const sortedAt = sorting && columns.includes(sorting.column) ? columns.indexOf(sorting.column) + (counted ? 1 : 0) : -1;
+  const layout = { heads, rows: shown, numeric, sortedAt, descending: sorting?.descending ?? false, caption: options.caption ?? "", foot };
   return asTable(toHtml(layout), toText(layout));
 }
 

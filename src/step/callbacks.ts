@@ -34,5 +34,7 @@ export interface TrainerCallback {
   onLog?(state: TrainerState, row: LogRow): void | Promise<void>;
   onEvaluate?(state: TrainerState, metrics: LogRow): void | Promise<void>;
   onSave?(state: TrainerState, path: string): void | Promise<void>;
+  /** The run ends by an error, which is thrown on; `onTrainEnd` follows. */
+  onTrainError?(state: TrainerState, error: unknown): void | Promise<void>;
   onTrainEnd?(state: TrainerState): void | Promise<void>;
 }

@@ -168,6 +168,7 @@ export class TrainingLoop {
         sentinel?.check(`callbacks, evaluation and checkpoint after step ${state.step}`, { held: await settled(prepared), newVariables: true });
       }
     } catch (error) {
+      await this.tell((callback) => callback.onTrainError?.(state, error));
       // Charts and progress bars must not be left as if the run still went on.
       await this.tell((callback) => callback.onTrainEnd?.(state));
       throw error;

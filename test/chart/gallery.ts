@@ -1,10 +1,20 @@
 import { barChart } from "../../src/chart/bar";
+import { beside } from "../../src/chart/beside";
+import { calibrationChart } from "../../src/chart/calibration";
+import { confusionMatrix } from "../../src/chart/confusion";
 import { ecdf, histogram } from "../../src/chart/distribution";
 import type { Figure } from "../../src/chart/figure";
+import { frontierChart } from "../../src/chart/frontier";
 import { heatmap } from "../../src/chart/heatmap";
+import { lengthChart } from "../../src/chart/lengths";
 import { lineChart } from "../../src/chart/line";
+import { rewardChart } from "../../src/chart/rewards";
+import { ridges } from "../../src/chart/ridges";
 import { scatterChart } from "../../src/chart/scatter";
+import { tokenHeatmap } from "../../src/chart/tokens";
 import { trainingCurves } from "../../src/chart/training";
+import { sideBySide, table, type Table } from "../../src/log/table";
+import { reliability } from "../../src/loss/calibration";
 import type { LogRow } from "../../src/step/callbacks";
 
 /** A repeatable source of numbers in [0, 1). */
@@ -39,6 +49,22 @@ export function dpoLog(steps: number): LogRow[] {
 }
 
 const indices = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+
+/** Answers cut into tokens as a tokenizer cuts them, and a repeatable value for each. */
+const CHOSEN = "Honestly, my mornings are pretty chaotic! I hit snooze, like, three times, then stumble to the kitchen for coffee ☕.\nHow about you?".match(/\s?[A-Za-z]+|\s?[^A-Za-z]/gu)!;
+const REJECTED = "As an artificial intelligence, I do not have a morning routine. However, I am here to assist you with any questions that you may have regarding morning routines.<|im_end|>".match(/<\|[a-z_]+\|>|\s?[A-Za-z]+|\s?[^A-Za-z]/gu)!;
+
+/** A log as policy gradients write it. */
+export function rlLog(steps: number): LogRow[] {
+  const noise = normal(steps * 4, 0, 1, 11);
+  return Array.from({ length: steps }, (_, index) => {
+    const grown = 1 - Math.exp(-index / 30);
+    return {
+      step: index + 1, epoch: index / steps, loss: 0.1 * noise[index]!, reward: 0.2 + 0.7 * grown + 0.05 * noise[steps + index]!, "objective/kl": 6 * grown + 0.5 * noise[2 * steps + index]!,
+      entropy: 2.4 - 1.1 * grown + 0.05 * noise[3 * steps + index]!, "completions/mean_length": 80 + 60 * grown + 8 * noise[index]!,
+    };
+  });
+}
 
 /** One figure of each kind and each awkward case, by name. */
 export function gallery(): Record<string, Figure> {
@@ -115,6 +141,44 @@ export function gallery(): Record<string, Figure> {
     "heatmap-small": heatmap({ title: "Confusion of two raters", x: { label: "rater B", names: ["poor", "fair", "good"] }, y: { label: "rater A", names: ["poor", "fair", "good"] }, value: { label: "rows" }, values: [[30, 5, 1], [4, 22, 6], [0, 7, 41]] }),
     "heatmap-diverging": heatmap({ title: "Log-prob difference by token", x: { label: "token" }, y: { label: "row" }, value: { label: "nats" }, colours: "diverging", values: indices(12).map((row) => normal(30, 0.3, 1, row)) }),
     "heatmap-large": heatmap({ title: "Attention, 300 by 300", x: { label: "key" }, y: { label: "query" }, value: { label: "weight" }, values: indices(300).map((i) => indices(300).map((j) => (j > i ? NaN : Math.exp(-(i - j) / 30)))) }),
+    "ridges": ridges({
+      title: "Log-probabilities of answer tokens while DPO goes on", x: { label: "log-prob of a token", unit: "nats" }, rows: "step",
+      samples: [0, 20, 40, 60, 80, 100, 120].map((step, at) => ({ name: String(step), values: [...normal(300, -2.6 + 0.2 * at, 0.9, at + 1), ...normal(100, -0.6, 0.4, at + 40)] })),
+    }),
+    "ridges-few": ridges({ title: "Two rows, one of them of one value", x: { label: "reward" }, samples: [{ name: "before training, a long name", values: normal(50, 0, 1, 1) }, { name: "after", values: [2, 2, 2] }, { name: "no rows", values: [] }] }),
+    "tokens-two": tokenHeatmap({
+      title: "What DPO made likelier", value: { label: "log π/π_ref", unit: "nats" },
+      passages: [{ name: "chosen", tokens: CHOSEN, values: normal(CHOSEN.length, 0.6, 1.2, 3) }, { name: "rejected", tokens: REJECTED, values: normal(REJECTED.length, -0.9, 1.3, 4).map((value, at) => (at === 0 ? NaN : value)) }],
+    }),
+    "tokens-long": tokenHeatmap({
+      title: "Entropy at each token of a long answer", value: { label: "entropy", unit: "nats" }, colours: "sequential",
+      passages: [{ tokens: indices(300).map((at) => (at === 120 ? "supercalifragilistic".repeat(6) : at % 40 === 39 ? ".\n" : at % 3 ? " the" : " 漢字 <b>&")), values: normal(300, 2, 1, 5).map(Math.abs) }],
+    }),
+    "rewards": rewardChart({ title: "Implicit rewards of the held-out pairs", chosen: normal(200, 1.2, 1.5, 1), rejected: normal(200, -1.4, 2, 2) }),
+    "calibration": calibrationChart({
+      title: "How sure, and how often right: reward model before and after",
+      curves: [{ name: "before", reliability: reliability(normal(300, 0.5, 1, 3)) }, { name: "after", reliability: reliability(normal(300, 2, 2.5, 4)) }],
+    }),
+    "frontier": frontierChart({
+      title: "Reward against KL, five seeds", x: { label: "KL to the reference", unit: "nats" }, y: { label: "reward" },
+      methods: ["DPO", "IPO", "hinge"].map((name, method) => ({
+        name, points: [1, 0.3, 0.1, 0.03, 0.01].map((beta, at) => ({ setting: method === 0 ? `β = ${beta}` : "", x: normal(5, 1 + at * 2.2 + method, 0.3, at + 10 * method), y: normal(5, 2.2 * (1 - Math.exp(-(at + 0.6) / 1.4)) - 0.25 * method, 0.12, at + 7 + 10 * method) })),
+      })),
+    }),
+    "confusion": confusionMatrix({
+      title: "Which answers are human", names: { actual: "written by", predicted: "taken for" },
+      actual: indices(400).map((at) => (at % 5 === 0 ? "human" : at % 5 < 3 ? "model" : "model, after DPO")),
+      predicted: indices(400).map((at) => (at % 7 === 0 ? "model" : at % 5 === 0 || at % 11 === 0 ? "human" : at % 5 < 3 ? "model" : "model, after DPO")),
+    }),
+    "lengths": lengthChart({ title: "Lengths of the answers", samples: [{ name: "chosen", values: normal(400, 70, 25, 5).map((value) => Math.max(1, Math.round(value))) }, { name: "rejected", values: normal(400, 110, 20, 6).map(Math.round) }], limit: 128 }),
+    "beside-histograms": beside({
+      title: "Rewards before and after DPO",
+      figures: ["before", "after"].map((title, after) => histogram({ title, means: "lines", x: { label: "reward", unit: "nats" }, samples: [{ name: "chosen", values: normal(300, after * 1.5, 1, 1) }, { name: "rejected", values: normal(300, -after * 2, 1.2, 2) }] })),
+    }),
+    "beside-heatmaps": beside({
+      title: "Attention of the last layer", figures: ["before", "after"].map((title, after) => heatmap({ title, x: { label: "key" }, y: { label: "query" }, value: { label: "weight" }, numbers: false, values: indices(10).map((i) => indices(10).map((j) => (j > i ? NaN : Math.exp(-(i - j) / (2 + 3 * after)) / (1 + after)))) })),
+    }),
+    "training-rl": trainingCurves(rlLog(120), { title: "Policy gradient" }),
     "training-dpo": trainingCurves(dpoLog(200), { title: "DPO, SmolLM2-135M-Instruct" }),
     "training-live": trainingCurves(dpoLog(30), { title: "DPO, SmolLM2-135M-Instruct", maxSteps: 200 }),
     "training-first": trainingCurves(dpoLog(1), { maxSteps: 200 }),
@@ -123,5 +187,16 @@ export function gallery(): Record<string, Figure> {
       title: "All that was logged",
       keys: ["loss", "rewards/accuracies", "rewards/margins", { title: "rewards", unit: "nats", keys: ["rewards/chosen", "rewards/rejected"] }, "learning_rate", { title: "gradient norm", keys: ["grad_norm"], log: true }],
     }),
+  };
+}
+
+/** Tables and texts beside each other, by name. */
+export function tables(): Record<string, Table> {
+  return {
+    "table-sorted": table(
+      ["sigmoid", "hinge", "ipo", "robust"].map((loss, at) => ({ loss, "held-out accuracy": [0.91, 0.88, NaN, 0.93][at], "KL (nats)": [4.2, 3.1, 0.4, 12.75][at], "a sample": "Ha, good question!\nI'd say Tuesday." })),
+      { caption: "Losses by held-out accuracy", sortBy: { column: "held-out accuracy", descending: true } },
+    ),
+    "answers-beside": sideBySide([{ title: "before", text: REJECTED.join("") }, { title: "after", text: CHOSEN.join("") }], { caption: "What's your morning routine like?" }),
   };
 }

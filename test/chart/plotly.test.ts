@@ -7,7 +7,7 @@ import { gallery } from "./gallery";
 
 const figures = Object.entries(gallery());
 /** One of each kind: plotly takes its time to draw. */
-const drawn = ["line-band", "histogram-four", "bars-lying", "scatter", "heatmap-small", "training-six"];
+const drawn = ["line-band", "histogram-four", "bars-lying", "scatter", "heatmap-small", "training-six", "rewards", "calibration", "frontier"];
 
 test("plotly.js finds nothing wrong with any figure, and draws the same words as our drawing", async (context) => {
   await withBrowser(context, async (browser) => {

@@ -49,3 +49,24 @@ test("answers stand side by side, in words one after the other", () => {
   assert.match(html, /after &#60;b&#62;/);
   assert.throws(() => sideBySide([]), /at least one/);
 });
+
+test("rows are sorted by a column, what is missing last, and the head says so", () => {
+  const rows = [{ name: "b", loss: 0.5 }, { name: "a", loss: NaN }, { name: "c", loss: 0.25 }, { name: "run 10" }, { name: "run 9", loss: 0.75 }];
+  assert.deepEqual(table(rows, { sortBy: "loss", columns: ["name"] }).text.split("\n"), ["name", "c", "b", "run 9", "a", "run 10"], "by a column that is not shown too");
+  const { html, text } = table(rows, { sortBy: { column: "loss", descending: true } });
+  assert.deepEqual(text.split("\n").map((line) => line.slice(0, 6).trim()), ["name", "run 9", "b", "c", "a", "run 10"]);
+  assert.match(text, /loss ▼/);
+  assert.match(html, /<th scope="col" aria-sort="descending"[^>]*>loss ▼<\/th>/);
+  assert.deepEqual(table(rows, { sortBy: "name", columns: ["name"] }).text.split("\n").slice(1), ["a", "b", "c", "run 9", "run 10"]);
+  assert.equal(rows[0]!.name, "b", "the caller's rows stay as they are");
+  assert.doesNotMatch(html, /<script|onclick/);
+  assert.throws(() => table(rows, { sortBy: "margin" }), /no column "margin"/);
+});
+
+test("a data frame is sorted with its index; danfojs's own sorting shows as it is", () => {
+  const frame = new DataFrame([[3, "x"], [1, "y"], [2, "z"]], { columns: ["n", "name"] });
+  assert.match(table(frame, { sortBy: "n" }).text, /^n ▲ {2}name\n *1 {2}y\n *2 {2}z\n *3 {2}x$/);
+  const named = new DataFrame([[3], [1]], { columns: ["n"], index: ["p", "q"] });
+  assert.match(table(named, { sortBy: "n" }).text, /q +1\np +3/);
+  assert.match(table(frame.sortValues("n", { ascending: false })).text, /3 {2}x\n.*2 {2}z\n.*1 {2}y/);
+});

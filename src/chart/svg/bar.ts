@@ -1,9 +1,10 @@
 import type { Trace } from "../figure";
 import { FONT_SIZE, INK } from "../theme";
-import { inkOn } from "./colour";
+import { type ColourScale, colourScale, inkOn } from "./colour";
 import type { Box, Panel } from "./panel";
 import type { Extent, Letter, Value } from "./scale";
 import { errorBars } from "./scatter";
+import { plainText } from "./text";
 import { errorsOf, valuesOf } from "./values";
 import { element, paint, pixels, textElement } from "./xml";
 
@@ -20,6 +21,14 @@ function widthAt(trace: Bar, index: number): number {
   return (Array.isArray(width) ? width[index] : width) ?? 0.8;
 }
 
+const basesOf = (trace: Bar): number[] | undefined => (Array.isArray(trace.base) ? (trace.base as number[]) : undefined);
+
+/** The scale that gives each bar the colour of a value of its own; undefined where all bars have one colour. */
+export function barColours(trace: Trace): ColourScale | undefined {
+  const { colorscale, cmin, cmax } = (trace as Bar).marker ?? {};
+  return Array.isArray(colorscale) ? colourScale(colorscale as [number, string][], Number(cmin), Number(cmax)) : undefined;
+}
+
 export function barExtent(trace: Trace, letter: Letter): Extent {
   const values = valuesOf(trace, letter);
   if (letter === placeLetter(trace)) {
@@ -30,6 +39,8 @@ export function barExtent(trace: Trace, letter: Letter): Extent {
     });
     return { values: sides };
   }
+  const bases = basesOf(trace as Bar);
+  if (bases) return { values: values.flatMap((value, index) => [bases[index]!, bases[index]! + Number(value)]) };
   const errors = errorsOf(trace, letter);
   const ends = errors
     ? values.flatMap((value, index) =>
@@ -57,17 +68,22 @@ export function drawBars(trace: Trace, panel: Panel, box: Box, barmode: string |
   const places = valuesOf(trace, letter);
   const lengths = valuesOf(trace, letter === "x" ? "y" : "x");
   const texts = Array.isArray(bar.text) ? (bar.text as string[]) : undefined;
-  const foot = clamp(length.share(length.kind === "log" ? 10 ** length.low : 0)) * across;
-  const fill = String(bar.marker?.color ?? INK);
+  const bases = basesOf(bar);
+  const floor = clamp(length.share(length.kind === "log" ? 10 ** length.low : 0)) * across;
+  const colours = barColours(bar);
+  const values = bar.marker?.color as unknown as number[];
   const ends: [number, number][] = [];
-  let path = "";
+  const paths = new Map<string, string>();
   let words = "";
   places.forEach((at: Value, index) => {
     const { shift, width } = slot(bar, panel, barmode, index);
     const centre = place.unit(at) + shift;
     const toPixels = (unit: number): number => ((unit - place.low) / (place.high - place.low)) * along;
     const [from, to] = [toPixels(centre - width / 2), toPixels(centre + width / 2)];
-    const end = length.share(lengths[index]) * across;
+    const foot = bases ? length.share(bases[index]) * across : floor;
+    const end = length.share(bases ? bases[index]! + Number(lengths[index]) : lengths[index]) * across;
+    const fill = colours ? colours.colourOf(values[index]!) : String(bar.marker?.color ?? INK);
+    let path = paths.get(fill) ?? "";
     if (![from, to, end].every(Number.isFinite)) {
       ends.push([NaN, NaN]);
       return;
@@ -80,15 +96,24 @@ export function drawBars(trace: Trace, panel: Panel, box: Box, barmode: string |
       ends.push([end, along - middle]);
       path += `M${pixels(foot)} ${pixels(along - from)}V${pixels(along - to)}H${pixels(end)}V${pixels(along - from)}z`;
     }
+    paths.set(fill, path);
     if (!texts?.[index]) return;
-    if (bar.textposition === "inside") words += footText(texts[index]!, letter, middle, foot, { along, across }, fill);
+    if (bar.insidetextanchor === "middle") words += middleText(texts[index]!, (foot + end) / 2, along - middle, bar.insidetextfont, fill);
+    else if (bar.textposition === "inside") words += footText(texts[index]!, letter, middle, foot, { along, across }, fill);
     else words += barText(texts[index]!, letter, ends.at(-1)!, end < foot);
   });
+  const opacity = Number(bar.marker?.opacity ?? bar.opacity ?? 1);
   return (
-    element("path", { d: path, ...paint("fill", fill, Number(bar.marker?.opacity ?? bar.opacity ?? 1)) }) +
+    [...paths].map(([fill, d]) => element("path", { d, ...paint("fill", fill, opacity) })).join("") +
     errorBars(trace, letter === "x" ? "y" : "x", ends, panel, box) +
-    words
+    (words && bar.insidetextfont ? element("g", { "font-family": String(bar.insidetextfont.family), "font-size": Number(bar.insidetextfont.size) }, words) : words)
   );
+}
+
+/** A text in the middle of a bar that lies, as wide as the bar, in its own font. */
+function middleText(text: string, x: number, y: number, font: Bar["insidetextfont"], ground: string): string {
+  const size = Number(font?.size ?? FONT_SIZE);
+  return textElement({ x, y: y + size * 0.35, "text-anchor": "middle", fill: String(font?.color ?? inkOn(ground)) }, plainText(text));
 }
 
 function clamp(share: number): number {

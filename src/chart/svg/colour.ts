@@ -29,3 +29,19 @@ export function inkOn(ground: string): string {
   }) as Rgb;
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#111111" : "#ffffff";
 }
+
+const SHADES = 64;
+
+/** A scale of colours over a range of values, in steps that the eye does not tell apart, so that equal shades are drawn as one. */
+export interface ColourScale {
+  low: number;
+  high: number;
+  /** The colours from the low end to the high one. */
+  shades: string[];
+  colourOf(value: number): string;
+}
+
+export function colourScale(stops: [number, string][], low: number, high: number): ColourScale {
+  const shades = Array.from({ length: SHADES }, (_, shade) => colourAt(stops, shade / (SHADES - 1)));
+  return { low, high, shades, colourOf: (value) => shades[Math.round(Math.min(1, Math.max(0, (value - low) / (high - low))) * (SHADES - 1))]! };
+}

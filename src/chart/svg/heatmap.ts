@@ -1,17 +1,13 @@
 import type { Trace } from "../figure";
-import { FONT_SIZE, INK } from "../theme";
-import { colourAt, inkOn } from "./colour";
+import { FONT_SIZE } from "../theme";
+import { type ColourScale, colourScale, inkOn } from "./colour";
 import type { Box, Panel } from "./panel";
 import type { Extent, Letter, Value } from "./scale";
-import { textWidth } from "./text";
-import { linearTicks } from "./ticks";
+import { plainText, textWidth } from "./text";
 import { element, textElement } from "./xml";
 
 type Heatmap = Extract<Trace, { type?: "heatmap" }>;
 type Grid = (number | null)[][];
-
-const SHADES = 64;
-const BAR_WIDTH = 12;
 
 const gridOf = (trace: Heatmap): Grid => (trace.z ?? []) as Grid;
 
@@ -46,9 +42,9 @@ function colourRange(trace: Heatmap): [number, number] {
   return range[0] < range[1] ? range : [range[0] - 0.5, range[0] + 0.5];
 }
 
-function shadeOf(trace: Heatmap, share: number): string {
-  const shade = Math.round(Math.min(1, Math.max(0, share)) * (SHADES - 1)) / (SHADES - 1);
-  return colourAt(trace.colorscale as [number, string][], shade);
+/** The scale of colours of a heat map. */
+export function heatmapColours(trace: Trace): ColourScale {
+  return colourScale((trace as Heatmap).colorscale as [number, string][], ...colourRange(trace as Heatmap));
 }
 
 /** A whole pixel, so that neighbours share an edge and no seam shows between them. */
@@ -57,7 +53,7 @@ const edge = Math.round;
 /** Cells of one colour are one path; neighbours of one colour in a row are one rectangle. */
 function cells(trace: Heatmap, box: Box, flip: boolean): string {
   const grid = gridOf(trace);
-  const [low, high] = colourRange(trace);
+  const colours = heatmapColours(trace);
   const [columns, rows] = [Math.max(1, ...grid.map((row) => row.length)), Math.max(1, grid.length)];
   const [width, height] = [box.width / columns, box.height / rows];
   const paths = new Map<string, string>();
@@ -68,8 +64,8 @@ function cells(trace: Heatmap, box: Box, flip: boolean): string {
       const value = row[j];
       start = j + 1;
       if (typeof value !== "number" || !Number.isFinite(value)) continue;
-      const shade = shadeOf(trace, (value - low) / (high - low));
-      while (start < row.length && typeof row[start] === "number" && shadeOf(trace, (row[start]! - low) / (high - low)) === shade) start++;
+      const shade = colours.colourOf(value);
+      while (start < row.length && typeof row[start] === "number" && colours.colourOf(row[start]!) === shade) start++;
       const [left, right] = [edge(j * width), edge(start * width)];
       const rectangle = `M${left} ${top}H${right}V${bottom}H${left}z`;
       paths.set(shade, (paths.get(shade) ?? "") + rectangle);
@@ -85,17 +81,17 @@ function cellTexts(trace: Heatmap, box: Box, flip: boolean): string {
   const texts = trace.text as unknown as string[][] | undefined;
   const grid = gridOf(trace);
   if (!texts || !trace.texttemplate) return "";
-  const [low, high] = colourRange(trace);
+  const colours = heatmapColours(trace);
   const rows = grid.length;
   return grid
     .map((row, i) =>
       row
         .map((value, j) => {
-          const text = texts[i]?.[j] ?? "";
+          const text = plainText(texts[i]?.[j] ?? "");
           const [width, height] = [box.width / row.length, box.height / rows];
           if (!text || typeof value !== "number" || height < FONT_SIZE + 2 || textWidth(text, FONT_SIZE - 1) > width) return "";
           const y = ((flip ? i : rows - 1 - i) + 0.5) * height + 4;
-          const fill = inkOn(shadeOf(trace, (value - low) / (high - low)));
+          const fill = inkOn(colours.colourOf(value));
           return textElement({ x: (j + 0.5) * width, y, fill, "text-anchor": "middle", "font-size": FONT_SIZE - 1 }, text);
         })
         .join(""),
@@ -108,27 +104,4 @@ export function drawHeatmap(trace: Trace, panel: Panel, box: Box): string {
   const heatmap = trace as Heatmap;
   const flip = panel.y.low > panel.y.high;
   return cells(heatmap, box, flip) + cellTexts(heatmap, box, flip);
-}
-
-/** The scale of colours at the right of a heat map, or nothing where the figure hides it. */
-export function drawColourBar(trace: Trace, box: Box): string {
-  const heatmap = trace as Heatmap;
-  if (heatmap.showscale === false) return "";
-  const [low, high] = colourRange(heatmap);
-  const left = box.left + box.width + 14;
-  const step = box.height / SHADES;
-  let bar = "";
-  for (let shade = 0; shade < SHADES; shade++) {
-    const y = box.top + box.height - (shade + 1) * step;
-    bar += element("rect", { x: left, y, width: BAR_WIDTH, height: step + 0.3, fill: shadeOf(heatmap, shade / (SHADES - 1)) });
-  }
-  const ticks = linearTicks(low, high, Math.max(3, Math.floor(box.height / 42))).map((tick) =>
-    textElement(
-      { x: left + BAR_WIDTH + 5, y: box.top + (1 - (tick.at - low) / (high - low)) * box.height + 4, fill: INK },
-      tick.label,
-    ),
-  );
-  const title = String((heatmap.colorbar?.title as { text?: string } | undefined)?.text ?? "");
-  const words = title ? textElement({ x: left + BAR_WIDTH, y: box.top - 8, "text-anchor": "middle", fill: INK }, title) : "";
-  return bar + ticks.join("") + words;
 }

@@ -2,8 +2,9 @@ import { describe } from "../describe";
 import type { Figure } from "../figure";
 import { FONT, FONT_SIZE, HEIGHT, INK, TITLE_LINE, TITLE_SIZE, WIDTH } from "../theme";
 import { drawBars } from "./bar";
+import { drawColourBar } from "./colourBar";
 import { drawAxes, drawGrid, frameRoom, turnedRoom } from "./frame";
-import { drawColourBar, drawHeatmap } from "./heatmap";
+import { drawHeatmap } from "./heatmap";
 import { drawLegend } from "./legend";
 import { drawNotes } from "./notes";
 import { type Box, type Panel, panelBox, panelsOf } from "./panel";
@@ -53,8 +54,7 @@ export function renderSvg(figure: Figure): string {
   const legend = drawLegend(figure, area.left, legendTop, width - area.left - (layout.margin?.r ?? 20));
   const body = panels.map((panel) => {
     const box = panelBox(panel, area);
-    const bars = panel.traces.filter((trace) => trace.type === "heatmap").map((trace) => drawColourBar(trace, box));
-    return marks(panel, box, figure) + drawAxes(panel, box) + bars.join("");
+    return marks(panel, box, figure) + drawAxes(panel, box) + panel.traces.map((trace) => drawColourBar(trace, box)).join("");
   });
   return element(
     "svg",
