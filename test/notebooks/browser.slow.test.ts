@@ -18,10 +18,10 @@ const SCREENSHOTS = process.env.ALIGNLAB_SCREENSHOTS;
 
 const read = (...path: string[]): NotebookFile => JSON.parse(readFileSync(join(ROOT, ...path), "utf8")) as NotebookFile;
 
-/** The solution of 01 without its outputs as a student's copy of an edition that lacked the last exercise's text. */
+/** The solution of 01 without its outputs, as a student's copy of an edition whose last exercise was another. */
 function copyOfNotebook(): string {
   const edition = read("notebooks", `${NAME}.ipynb`);
-  const older = { ...edition, cells: edition.cells.map((cell) => (cell.cell_type === "code" && textOf(cell).includes('check("train-step"') ? { ...cell, source: "todo();" } : cell)) };
+  const older = { ...edition, cells: edition.cells.map((cell) => (/^ *todo\([^]*check\("train-step"/m.test(textOf(cell)) ? { ...cell, source: `${textOf(cell)}\n// as it was` } : cell)) };
   const cells = read("notebooks", "solutions", `${NAME}.ipynb`).cells.map((cell) => {
     return cell.cell_type === "code" ? { ...cell, source: rewriteImports(textOf(cell), "notebooks", "notebooks/solutions"), outputs: [], execution_count: null } : cell;
   });
