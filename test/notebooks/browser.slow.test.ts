@@ -21,7 +21,7 @@ const read = (...path: string[]): NotebookFile => JSON.parse(readFileSync(join(R
 /** The solution of 01 without its outputs, as a student's copy of an edition whose last exercise was another. */
 function copyOfNotebook(): string {
   const edition = read("notebooks", `${NAME}.ipynb`);
-  const older = { ...edition, cells: edition.cells.map((cell) => (/^ *todo\([^]*check\("train-step"/m.test(textOf(cell)) ? { ...cell, source: `${textOf(cell)}\n// as it was` } : cell)) };
+  const older = { ...edition, cells: edition.cells.map((cell) => (/^function trainStep\(/m.test(textOf(cell)) ? { ...cell, source: `${textOf(cell)}\n// as it was` } : cell)) };
   const cells = read("notebooks", "solutions", `${NAME}.ipynb`).cells.map((cell) => {
     return cell.cell_type === "code" ? { ...cell, source: rewriteImports(textOf(cell), "notebooks", "notebooks/solutions"), outputs: [], execution_count: null } : cell;
   });
@@ -69,7 +69,7 @@ test("a person runs a copy of 01 in JupyterLab: news of the edition, live chart,
       await shot(page, "live");
       await until(page, "the last cell", 8, async () => /\[\d+\]/.test(await page.locator(".jp-CodeCell .jp-InputPrompt").last().innerText()));
       assert.ok((await page.locator(".js-plotly-plot .main-svg").count()) > 0, "no plotly chart at the end");
-      assert.match(await outputOf(cellWith(page, "announceRun(")).first().innerText(), /newer edition of this notebook[^]*exercise train-step changed[^]*npm run renew -- 01/);
+      assert.match(await outputOf(cellWith(page, "announceRun(")).first().innerText(), /newer edition of this notebook[^]*exercise trainStep changed[^]*npm run renew -- 01/);
       await page.locator(".js-plotly-plot").last().scrollIntoViewIfNeeded();
       await shot(page, "end");
 

@@ -28,10 +28,10 @@ const save = (file: Notebook): void => writeFileSync(copyPath(name, project), JS
 const publish = (text: string): void => writeFileSync(join(project, "notebooks", `${name}.ipynb`), studentText(text, `${name}.ts`));
 const backups = (): string[] => (existsSync(join(project, "work", "backups")) ? readdirSync(join(project, "work", "backups")).sort() : []);
 
-/** Writes an answer into the cell that checks an exercise, as if it had been run. */
+/** Writes an answer into the cell of an exercise, as if it had been run. */
 function answer(exercise: string, text: string): void {
   const file = read();
-  const cell = file.cells.find(({ source }) => source.join("").includes(`check("${exercise}"`))!;
+  const cell = file.cells.find(({ source }) => source.join("").includes(`function ${exercise}(`))!;
   Object.assign(cell, { source: [text], execution_count: 7 });
   save(file);
 }
@@ -65,11 +65,11 @@ test("a newer edition is told and leaves a begun copy byte for byte; one that no
 test("renewing keeps answers to unchanged exercises and a backup of the file; a second time there is nothing to do", () => {
   prepareWork(project);
   answer("pad", "my pad");
-  answer("get-log-prob", "my log-probs");
+  answer("getLogProb", "my log-probs");
   const before = readFileSync(copyPath(name, project), "utf8");
   publish(source.replace("A tensor is a rectangle", "A tensor is a box").replace("// BEGIN SOLUTION: fill every sequence up to the longest one", "// BEGIN SOLUTION: fill every sequence, in place of nothing"));
   const done = renewNotebook(name, project, new Date(2026, 8, 3, 14, 5, 6))!;
-  assert.deepEqual([done.kept, done.former], [["exercise get-log-prob"], ["exercise pad"]]);
+  assert.deepEqual([done.kept, done.former], [["exercise getLogProb"], ["exercise pad"]]);
   assert.equal(readFileSync(done.backup, "utf8"), before);
   assert.deepEqual(backups(), [`${name}.2026-09-03-140506.ipynb`]);
   assert.ok(answerIn(read(), "my log-probs") && !answerIn(read(), "my pad"));

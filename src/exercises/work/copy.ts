@@ -3,7 +3,7 @@ import { cellHash, compareEditions, readStamp, stampEdition, textOf, type Change
 /** What taking over a newer edition did to a copy's cells. */
 export interface TakeOver {
   notebook: NotebookFile;
-  /** What stayed as the student wrote it, by the names of stamps ("exercise dpo-loss"). */
+  /** What stayed as the student wrote it, by the names of stamps ("exercise dpoLoss"). */
   kept: string[];
   /** What changed in the edition and had been edited: the former text stands below the new one. */
   former: string[];

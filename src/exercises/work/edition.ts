@@ -25,7 +25,7 @@ export interface CellPrint {
   sha256: string;
   /** The heading above the cell. */
   part: string;
-  /** "text", "code", "exercise dpo-loss" or "question beta-large". */
+  /** "text", "code", "exercise dpoLoss" or "question beta-large". */
   what: string;
 }
 
@@ -107,7 +107,7 @@ function whatIs(cell: NotebookCell): string {
   const asked = /\bquestion\(\s*"([^"]+)"/.exec(text);
   if (asked) return `question ${asked[1]}`;
   if (!/^\s*todo\(/m.test(text)) return "code";
-  const exercise = /\bcheck\(\s*"([^"]+)"/.exec(text) ?? /\bfunction\*?\s+(\w+)/.exec(text);
+  const exercise = /\bfunction\*?\s+(\w+)/.exec(text) ?? /\bcheck\(\s*"([^"]+)"/.exec(text);
   return exercise ? `exercise ${exercise[1]}` : "exercise";
 }
 

@@ -28,7 +28,7 @@ test("a copy remembers its edition; untouched means no edit, no run, no other ce
   const copy = copyOfEdition(edition, "2026-09-01");
   const stamp = readStamp(copy)!;
   assert.deepEqual(texts(copy), texts(edition));
-  assert.deepEqual([stamp.date, stamp.sha256, stamp.cells[5].what, stamp.cells[6].what, stamp.cells[5].part], ["2026-09-01", stampEdition(edition, "").sha256, "exercise dpo-loss", "question beta-large", "Loss"]);
+  assert.deepEqual([stamp.date, stamp.sha256, stamp.cells[5].what, stamp.cells[6].what, stamp.cells[5].part], ["2026-09-01", stampEdition(edition, "").sha256, "exercise dpoLoss", "question beta-large", "Loss"]);
   assert.equal(readStamp(edition), null);
   assert.ok(isUntouched(copy, stamp));
   assert.ok(!isUntouched(studentsCopy({ "pad-2": "mine" }), stamp));
@@ -46,7 +46,7 @@ test("JupyterLab's own way of writing a file, lines and blanks at the end, is no
 test("answers stay where the exercise is as it was, with their outputs; the rest is new", () => {
   const mine = "function dpoLoss() { return 1; }";
   const taken = takeOver(studentsCopy({ "loss-2": mine }), newer(text("pad-1", "## Padding\n\nA better text."), code("start-2", 'import { todo, tf } from "../src";')), "2026-10-01");
-  assert.deepEqual([taken.kept, taken.former], [["exercise dpo-loss"], []]);
+  assert.deepEqual([taken.kept, taken.former], [["exercise dpoLoss"], []]);
   const after = new Map(taken.notebook.cells.map((cell) => [cell.id, cell]));
   assert.equal(after.get("loss-2")!.source, mine);
   assert.deepEqual([after.get("loss-2")!.execution_count, after.get("loss-2")!.outputs?.length], [3, 1]);
@@ -69,7 +69,7 @@ test("where the exercise changed, the new one comes and the answer stands below 
 test("an exercise that moved, under another heading and so with another id, takes its answer along", () => {
   const moved = notebook(...edition.cells.slice(0, 4), text("inserted", "## New part"), code("new-part-2", textOf(loss)), asked);
   const { notebook: file, kept } = takeOver(studentsCopy({ "loss-2": "mine" }), moved, "2026-10-01");
-  assert.deepEqual(kept, ["exercise dpo-loss"]);
+  assert.deepEqual(kept, ["exercise dpoLoss"]);
   assert.equal(textOf(file.cells.find(({ id }) => id === "new-part-2")!), "mine");
 });
 
@@ -78,7 +78,7 @@ test("an inserted cell that takes over an exercise's id does not take over its a
   const shifted = notebook(...edition.cells.slice(0, 5), inserted, code("loss-3", `${textOf(loss)} // changed`), code("loss-4", textOf(asked)));
   const { notebook: file, former } = takeOver(studentsCopy({ "loss-2": "mine" }), shifted, "2026-10-01");
   const at = file.cells.findIndex((cell) => textOf(cell).endsWith("// changed"));
-  assert.deepEqual(former, ["exercise dpo-loss"]);
+  assert.deepEqual(former, ["exercise dpoLoss"]);
   assert.match(textOf(file.cells[at + 1]), /mine/);
   assert.deepEqual(file.cells.filter((cell) => /mine/.test(textOf(cell))).length, 1);
 });
@@ -104,7 +104,7 @@ test("the news name parts and exercises, and what becomes of an edited one", () 
   changed.cells.push(code("loss-4", "console.log(1)"));
   assert.deepEqual(editionNews(studentsCopy({ "loss-2": "mine" }), changed), [
     "Padding: text changed",
-    "Loss: exercise dpo-loss changed (yours will stand below it), code is new",
+    "Loss: exercise dpoLoss changed (yours will stand below it), code is new",
   ]);
   assert.deepEqual(editionNews(studentsCopy({ "loss-2": "mine" }), edition), [], "the same edition");
   assert.deepEqual(editionNews(edition, changed), [], "no copy");
