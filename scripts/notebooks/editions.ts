@@ -101,11 +101,11 @@ function importTodo(texts: string[], cells: SourceCell[]): void {
   });
 }
 
-/** Rewrites relative imports written for `notebooks/source` so that they resolve from another folder. */
-export function rewriteImports(code: string, folder: string): string {
+/** Rewrites relative imports written for one folder, `notebooks/source` unless named, so that they resolve from another. */
+export function rewriteImports(code: string, folder: string, from: string = folderOf.source): string {
   const specifier = /(\bfrom\s*|\bimport\s*\(\s*|\bimport\s+)(["'])(\.{1,2}\/[^"']*)\2/g;
   return code.replace(specifier, (_, before: string, quote: string, path: string) => {
-    const moved = posix.relative(folder, posix.join(folderOf.source, path));
+    const moved = posix.relative(folder, posix.join(from, path));
     return `${before}${quote}${moved.startsWith(".") ? moved : `./${moved}`}${quote}`;
   });
 }

@@ -57,32 +57,30 @@ function pageOf(notebook) {
   return `/lab/tree/${notebook.split(path.sep).map(encodeURIComponent).join('/')}`;
 }
 
+/** Where students work: on copies that `npm start` makes from `notebooks/` (scripts/notebooks/workFolder.ts). */
+const WORK = 'work';
+
 /**
- * The notebook to open, relative to the project's root: a path, or the beginning of a name in `notebooks/` ("01", "solutions/01").
+ * The notebook to open, relative to the project's root: a path, or the beginning of a name: "01" is the student's copy in
+ * `work/`, which may be still to be made, "solutions/01" the solution.
  * @throws SetupFailure that lists the notebooks when there is none, or more than one, of that name
  */
 export function findNotebook(root, name) {
   const folder = path.join(root, 'notebooks');
-  if (name === undefined) {
-    return existsSync(path.join(folder, '00-tour.ipynb')) ? path.join('notebooks', '00-tour.ipynb') : 'notebooks';
-  }
-  for (const file of [path.resolve(root, name), path.resolve(folder, name)]) {
-    const relative = path.relative(root, file);
-    if (existsSync(file) && !relative.startsWith('..')) return relative;
-  }
-  const inside = path.join(folder, path.dirname(name));
-  const all = existsSync(inside) ? readdirSync(inside).filter((entry) => entry.endsWith('.ipynb')) : [];
-  const matching = all.filter((entry) => entry.startsWith(path.basename(name)));
-  if (matching.length === 1) return path.relative(root, path.join(inside, matching[0]));
-  const known = listNotebooks(folder).join(', ') || 'none yet';
+  if (name === undefined) return existsSync(path.join(folder, '00-tour.ipynb')) ? path.join(WORK, '00-tour.ipynb') : 'notebooks';
+  const relative = path.relative(root, path.resolve(root, name));
+  if (!relative.startsWith('..') && existsSync(path.join(root, relative))) return relative;
+  const solutions = path.join('notebooks', 'solutions');
+  const copies = [...new Set([...notebooksIn(folder), ...notebooksIn(path.join(root, WORK))])].sort();
+  const [place, entries] = { '.': [WORK, copies], work: [WORK, copies], solutions: [solutions, notebooksIn(path.join(root, solutions))] }[path.dirname(name)] ?? [name, []];
+  const matching = entries.filter((entry) => entry.startsWith(path.basename(name)));
+  if (matching.length === 1) return path.join(place, matching[0]);
+  const known = [...copies, ...notebooksIn(path.join(root, solutions)).map((entry) => path.join('solutions', entry))].join(', ') || 'none yet';
   throw new SetupFailure('usage', `${matching.length === 0 ? 'There is no notebook' : 'There are several notebooks'} ${name}. The notebooks are: ${known}.`);
 }
 
-function listNotebooks(folder) {
-  return ['', 'solutions'].flatMap((sub) => {
-    const inside = path.join(folder, sub);
-    return existsSync(inside) ? readdirSync(inside).filter((entry) => entry.endsWith('.ipynb')).map((entry) => path.join(sub, entry)).sort() : [];
-  });
+function notebooksIn(folder) {
+  return existsSync(folder) ? readdirSync(folder).filter((entry) => entry.endsWith('.ipynb')).sort() : [];
 }
 
 /**

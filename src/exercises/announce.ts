@@ -2,6 +2,7 @@ import { cpus, totalmem } from "node:os";
 import { display, displayMethod } from "../engine/host";
 import { table } from "../log/table";
 import type { TrainerCallback } from "../step/callbacks";
+import { showEditionNews } from "./work/news";
 
 /** What a notebook runs on and with; every notebook says it in its first output. */
 export interface RunDescription {
@@ -16,8 +17,9 @@ export interface RunDescription {
 /** Type of the output in which the run is described for programs. */
 export const runMimeType = "application/vnd.alignlab.run+json";
 
-/** Shows what this run uses. */
+/** Shows what this run uses, and first whether the course has a newer edition of the notebook. */
 export function announceRun(run: RunDescription): void {
+  showEditionNews();
   const machine = `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB of memory`;
   const rows = Object.entries({ ...run, seed: String(run.seed), machine }).map(([what, value]) => ({ what, "this run": value }));
   display({ ...table(rows, { caption: "This run" })[displayMethod](), [runMimeType]: run });

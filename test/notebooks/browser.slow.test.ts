@@ -3,21 +3,31 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import type { Locator, Page } from "playwright-core";
+import { rewriteImports } from "../../scripts/notebooks/editions";
+import { copyOfEdition } from "../../src/exercises/work/copy";
+import { textOf, type NotebookFile } from "../../src/exercises/work/edition";
 import { withBrowser } from "../chart/browser";
 import { startLab } from "./lab";
 
 const ROOT = resolve(__dirname, "..", "..");
-const FOLDER = join("runs", "browser");
+const NAME = "01-dpo-from-scratch";
+const COPY = join("work", "browser-test.ipynb");
+/** What the notebook saves goes here and away with it: a checkpoint is half a gigabyte. */
+const SAVED = join("runs", "browser-test");
 const SCREENSHOTS = process.env.ALIGNLAB_SCREENSHOTS;
 
-/** The solution of 01 without its outputs, two folders below the root like the original, so that its imports hold. */
+const read = (...path: string[]): NotebookFile => JSON.parse(readFileSync(join(ROOT, ...path), "utf8")) as NotebookFile;
+
+/** The solution of 01 without its outputs, as a student's copy of an edition whose last exercise was another. */
 function copyOfNotebook(): string {
-  const notebook = JSON.parse(readFileSync(join(ROOT, "notebooks", "solutions", "01-dpo-from-scratch.ipynb"), "utf8")) as { cells: Record<string, unknown>[] };
-  for (const cell of notebook.cells) if (cell.cell_type === "code") Object.assign(cell, { outputs: [], execution_count: null });
-  mkdirSync(join(ROOT, FOLDER), { recursive: true });
-  const path = join(FOLDER, "01.ipynb");
-  writeFileSync(join(ROOT, path), JSON.stringify(notebook));
-  return path;
+  const edition = read("notebooks", `${NAME}.ipynb`);
+  const older = { ...edition, cells: edition.cells.map((cell) => (/^function trainStep\(/m.test(textOf(cell)) ? { ...cell, source: `${textOf(cell)}\n// as it was` } : cell)) };
+  const cells = read("notebooks", "solutions", `${NAME}.ipynb`).cells.map((cell) => {
+    return cell.cell_type === "code" ? { ...cell, source: rewriteImports(textOf(cell), "notebooks", "notebooks/solutions"), outputs: [], execution_count: null } : cell;
+  });
+  mkdirSync(join(ROOT, "work"), { recursive: true });
+  writeFileSync(join(ROOT, COPY), JSON.stringify({ ...copyOfEdition(older, "2026-09-01"), cells }));
+  return COPY;
 }
 
 const cellWith = (page: Page, text: string): Locator => page.locator(".jp-CodeCell").filter({ has: page.locator(".jp-InputArea", { hasText: text }) }).first();
@@ -43,9 +53,9 @@ async function until(page: Page, what: string, minutes: number, condition: () =>
   }
 }
 
-test("a person runs 01 in JupyterLab: live chart, plotly charts, Stop, the next cell", { timeout: 15 * 60_000 }, async (context) => {
+test("a person runs a copy of 01 in JupyterLab: news of the edition, live chart, plotly charts, Stop, the next cell", { timeout: 15 * 60_000 }, async (context) => {
   await withBrowser(context, async (browser) => {
-    const lab = await startLab({ ALIGNLAB_PROFILE: "quick" });
+    const lab = await startLab({ ALIGNLAB_PROFILE: "quick", ALIGNLAB_RUN_DIR: SAVED });
     try {
       const page = await browser.newPage({ viewport: { width: 1280, height: 1000 } });
       await lab.open(page, copyOfNotebook());
@@ -59,6 +69,7 @@ test("a person runs 01 in JupyterLab: live chart, plotly charts, Stop, the next 
       await shot(page, "live");
       await until(page, "the last cell", 8, async () => /\[\d+\]/.test(await page.locator(".jp-CodeCell .jp-InputPrompt").last().innerText()));
       assert.ok((await page.locator(".js-plotly-plot .main-svg").count()) > 0, "no plotly chart at the end");
+      assert.match(await outputOf(cellWith(page, "announceRun(")).first().innerText(), /newer edition of this notebook[^]*exercise trainStep changed[^]*npm run renew -- 01/);
       await page.locator(".js-plotly-plot").last().scrollIntoViewIfNeeded();
       await shot(page, "end");
 
@@ -68,7 +79,7 @@ test("a person runs 01 in JupyterLab: live chart, plotly charts, Stop, the next 
       await shot(page, "after-stop");
     } finally {
       await lab.close();
-      rmSync(join(ROOT, FOLDER), { recursive: true, force: true });
+      for (const made of [COPY, SAVED]) rmSync(join(ROOT, made), { recursive: true, force: true });
     }
   });
 });

@@ -31,7 +31,7 @@ for (const name of notebookNames().filter((notebook) => !notebook.startsWith("00
 
   test(`${name}: every check is still to do in the student edition, and its hint is folded above it`, async () => {
     const functions = checkedFunctions(source, "student");
-    assert.ok(functions.length >= 3);
+    assert.ok(functions.length > 0);
     for (const [id, answer] of functions) assert.equal((await judge(exercises[id] as never, answer as never)).state, "todo", id);
     const cells = editionCells(parsePercent(source), "student");
     cells.forEach((cell, index) => {

@@ -54,12 +54,13 @@ describe('npm start with everything made', () => {
     assert.deepEqual(listening, [`0100007F:${port}`]);
   });
 
-  test("our kernel is the default and the only one; it opens at the project's root", async () => {
+  test("our kernel is the default and the only one; it opens the student's copy of the tour at the project's root", async () => {
     const { default: preferred, kernelspecs } = await (await get('api/kernelspecs')).json();
     assert.equal(preferred, 'alignlab');
     assert.deepEqual(Object.keys(kernelspecs), ['alignlab']);
     assert.equal(server.root_dir, ROOT);
-    assert.match(output, /lab\/tree\/notebooks/);
+    assert.match(output, /lab\/tree\/work\/00-tour\.ipynb/);
+    assert.equal((await get('api/contents/work/00-tour.ipynb?content=0')).status, 200);
   });
 
   test('nothing is asked of the network: no news, no update check, no extension search', async () => {
