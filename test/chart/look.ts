@@ -1,6 +1,6 @@
 /**
  * Writes contact sheets of every chart of the gallery, to be looked at: our drawings and plotly's charts on JupyterLab's
- * light and dark ground, and the page that nbconvert exports.
+ * light and dark ground, and the page that nbconvert exports. The name "health" stands for the health monitor's output.
  *
  *   node --import tsx test/chart/look.ts FOLDER [NAME…]
  */
@@ -10,6 +10,9 @@ import path from "node:path";
 import { chromium, type Browser } from "playwright-core";
 import { CHROMIUM_PLACES } from "../../scripts/doctor/browsers.mjs";
 import { displayMethod, type MimeBundle } from "../../src/engine/host";
+import { checkHealth } from "../../src/log/health/health";
+import { healthBundle } from "../../src/log/health/monitor";
+import { readJsonl } from "../../src/log/jsonl";
 import { gallery, tables } from "./gallery";
 
 const PER_SHEET = 6;
@@ -68,11 +71,20 @@ async function exported(browser: Browser, folder: string, entries: Entry[]): Pro
   await sheet.close();
 }
 
+/** The health monitor's output over recorded runs: many remarks, one alarm, none. */
+function health(): Entry[] {
+  return ["rl-entropy-explodes", "dpo-rate-zero", "dpo-sound"].map((name): Entry => {
+    const rows = readJsonl(path.join(__dirname, `../fixtures/health/${name}.jsonl`));
+    return [`health-${name}`, healthBundle(checkHealth(rows), rows.at(-1)!.step)];
+  });
+}
+
 async function main([folder, ...names]: string[]): Promise<void> {
   if (!folder) throw new Error("Name the folder for the pictures: node --import tsx test/chart/look.ts FOLDER [NAME…]");
   mkdirSync(folder, { recursive: true });
   const shown = Object.entries({ ...gallery(), ...tables() }).filter(([name]) => names.length === 0 || names.some((part) => name.includes(part)));
   const entries = shown.map(([name, value]): Entry => [name, (value as unknown as { [displayMethod](): MimeBundle })[displayMethod]()]);
+  if (names.length === 0 || names.includes("health")) entries.push(...health());
   const browser = await chromium.launch({ executablePath: CHROMIUM_PLACES.find((place) => existsSync(place))!, args: ["--no-sandbox", "--disable-gpu"] });
   try {
     for (const theme of ["light", "dark"] as const) {
