@@ -6,7 +6,7 @@ import { formatNotebook, makeNotebook } from "./ipynb";
 
 const usage = `npm run notebooks:nbgrader -- NAME --course FOLDER
 Makes a notebook an assignment of an nbgrader course: FOLDER/source/NAME/NAME.ipynb, and FOLDER/nbgrader_config.py where
-there is none. Students work on the project's own notebooks/NAME.ipynb, and hand that in; its cells have the same marks.
+there is none. Students work on their copy, work/NAME.ipynb, and hand that in; its cells have the same marks.
 
   NAME             01, dpo or 01-dpo-from-scratch
   --course FOLDER  the course's folder, made if need be
