@@ -1,7 +1,8 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { editionNews, howToRenew } from "../../src/exercises/work/changes";
 import { copyOfEdition, isUntouched, takeOver } from "../../src/exercises/work/copy";
+import { writeWholeSync } from "../../src/hub/whole";
 import { readStamp, stampEdition, type NotebookFile } from "../../src/exercises/work/edition";
 import { folderOf } from "./editions";
 import { root } from "./folders";
@@ -43,7 +44,7 @@ export function prepareWork(projectRoot = root, now = new Date()): string[] {
     const stamp = readStamp(copy);
     if (!stamp || stamp.sha256 === stampEdition(edition, "").sha256) return [];
     if (isUntouched(copy, stamp)) {
-      writeWhole(path, textOfCopy(edition, now));
+      writeWholeSync(path, textOfCopy(edition, now));
       return [`${shown}: brought to the newer edition; you had not begun it`];
     }
     const news = editionNews(copy, edition).map((line) => `  ${line}`);
@@ -56,7 +57,7 @@ export function resetNotebook(name: string, projectRoot = root, now = new Date()
   const path = copyPath(name, projectRoot);
   const text = textOfCopy(readEdition(name, projectRoot), now);
   const saved = existsSync(path) ? backUp(path, projectRoot, now) : null;
-  writeWhole(path, text);
+  writeWholeSync(path, text);
   return saved;
 }
 
@@ -78,7 +79,7 @@ export function renewNotebook(name: string, projectRoot = root, now = new Date()
   if (stamp.sha256 === stampEdition(edition, "").sha256) return null;
   const { notebook, kept, former } = takeOver(copy, edition, day(now));
   const backup = backUp(path, projectRoot, now);
-  writeWhole(path, formatNotebook(notebook as Notebook));
+  writeWholeSync(path, formatNotebook(notebook as Notebook));
   return { backup, kept, former };
 }
 
@@ -121,12 +122,6 @@ function backUp(path: string, projectRoot: string, now: Date): string {
   for (let n = 2; existsSync(file); n++) file = join(folder, `${name}.${time}-${n}.ipynb`);
   copyFileSync(path, file);
   return file;
-}
-
-function writeWhole(path: string, text: string): void {
-  mkdirSync(join(path, ".."), { recursive: true });
-  writeFileSync(`${path}.part`, text);
-  renameSync(`${path}.part`, path);
 }
 
 function day(now: Date): string {

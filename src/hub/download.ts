@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, symlink } from "node:fs/promises";
 import { homedir } from "node:os";
 import path from "node:path";
-import { writeWhole } from "./cache";
 import { SMALL_FILES } from "./folder";
+import { writeWhole } from "./whole";
 import { bringBlob } from "./transfer";
 
 /** A repository of the Hugging Face hub. */

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { HfConfig } from "./config";
+import { writeWholeFolder } from "./whole";
 import { writeSafetensors, type TensorToWrite } from "./writeSafetensors";
 
 export type SavedDtype = "float32" | "bfloat16" | "float16";
@@ -34,24 +35,11 @@ const MODEL_FILE = /^(config|generation_config|tokenizer|tokenizer_config|specia
 export async function saveModelFolder(dir: string, model: ModelToSave): Promise<void> {
   const target = path.resolve(dir);
   const others = await otherFiles(target);
-  const temporary = `${target}.${process.pid}.part`;
-  try {
-    await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary, { recursive: true });
-    await writeModel(temporary, model);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
-  }
-  if (!existsSync(target)) return rename(temporary, target);
-  const former = `${target}.${process.pid}.former`;
-  for (const name of others) await rename(path.join(target, name), path.join(temporary, name));
-  await rename(target, former);
-  await rename(temporary, target);
-  await rm(former, { recursive: true });
+  await writeWholeFolder(target, (folder) => writeModel(folder, model), { kept: others });
 }
 
 async function writeModel(dir: string, { config, generationConfig, tensors, dtype = "float32", tokenizer, card }: ModelToSave): Promise<void> {
+  await mkdir(dir, { recursive: true });
   // transformers 5 reads `dtype`, 4 reads `torch_dtype`; each ignores the other.
   const saved = { architectures: ["LlamaForCausalLM"], ...config, dtype, torch_dtype: dtype };
   const weights = config.tie_word_embeddings ? tensors.filter(({ name }) => name !== "lm_head.weight") : tensors;

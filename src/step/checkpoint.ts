@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { writeWholeFolder } from "../hub/whole";
 import { writeSafetensors } from "../hub/writeSafetensors";
 import { saveModel, type ModelParts } from "../model/load";
 import { Lora } from "../model/lora";
@@ -65,18 +65,7 @@ export function trainerStateJson(state: TrainerState, args: TrainingArguments): 
  * to be continued. It is written beside and then renamed: a folder of this name is whole.
  */
 export async function saveCheckpoint(path: string, content: CheckpointContent): Promise<void> {
-  const temporary = `${path}.${process.pid}.part`;
-  try {
-    await rm(temporary, { recursive: true, force: true });
-    await writeContent(temporary, content);
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw error;
-  }
-  const former = `${path}.${process.pid}.former`;
-  if (existsSync(path)) await rename(path, former);
-  await rename(temporary, path);
-  await rm(former, { recursive: true, force: true });
+  await writeWholeFolder(path, (folder) => writeContent(folder, content));
 }
 
 async function writeContent(path: string, { parts, args, state, run, step, method }: CheckpointContent): Promise<void> {

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { writeWholeSync } from "../hub/whole";
 import type { LogRow, TrainerCallback } from "./callbacks";
 
 const NOT_IN_JSON: Record<string, number> = { NaN, Infinity, "-Infinity": -Infinity };
@@ -26,10 +27,7 @@ export function logRowOf(parsed: unknown): LogRow {
 
 /** Writes a log, one row a line, in place of what the file held. Folders are made as needed. */
 export function writeJsonl(file: string, rows: readonly LogRow[]): void {
-  fs.mkdirSync(path.dirname(file), { recursive: true });
-  const temporary = `${file}.${process.pid}.part`;
-  fs.writeFileSync(temporary, rows.map(jsonLine).join(""));
-  fs.renameSync(temporary, file);
+  writeWholeSync(file, rows.map(jsonLine).join(""));
 }
 
 /**

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { writeWholeSync } from "../../hub/whole";
 import { jsonText } from "../jsonl";
 
 /** Names of what a run's folder holds; each checkpoint holds the first two as well. */
@@ -13,9 +14,7 @@ export interface CheckpointFolder {
 
 /** Writes JSON under another name first, so that a file is the old one or the new one at any time. */
 export function writeJson(file: string, value: unknown): void {
-  const temporary = `${file}.${process.pid}.part`;
-  writeFileSync(temporary, `${jsonText(value, 2)}\n`);
-  renameSync(temporary, file);
+  writeWholeSync(file, `${jsonText(value, 2)}\n`);
 }
 
 /** @throws Error that names a file that is no JSON */

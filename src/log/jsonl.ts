@@ -1,1 +1,0 @@
-export { jsonlCallback, readJsonl, writeJsonl } from "../step/jsonl";
