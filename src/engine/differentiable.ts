@@ -2,6 +2,7 @@ import type { Tensor, Variable } from "@tensorflow/tfjs";
 import { binding, idOf, tensorFrom, tf } from "./backend";
 import { call, finish, free, type NativeFunction } from "./compiled";
 import { TF } from "./dtypes";
+import { withGradients } from "./manyGradients";
 import type { GraphOutput, Recorder } from "./recorder";
 
 /**
@@ -110,32 +111,20 @@ export function finishPasses(recorder: Recorder, name: string, { results, nodes,
   }
 }
 
-type KernelFunction = (call: {
-  inputs: Record<string, Tensor>;
-  forwardFunc: (backend: unknown, save: (tensors: Tensor[]) => void) => Tensor[];
-  backwardsFunc: (dys: Tensor | Tensor[], saved: Tensor[]) => Record<string, () => Tensor>;
-}) => Tensor[];
-
 /** A call that the tape sees as one op. */
 export function callOnTape({ forward, backward, results, variables }: Differentiable, args: readonly Tensor[], label: string, xla: boolean): Tensor[] {
   if (!backward) return call(forward, args, label, xla);
-  const named = [...args.filter(isFloat), ...variables].map((tensor, i) => [`x${i}`, tensor] as const);
-  // tf.customGrad is this for one result only.
-  const engine = tf.engine() as unknown as { runKernelFunc: KernelFunction };
   let floats: boolean[] = [];
-  return engine.runKernelFunc({
-    inputs: Object.fromEntries(named),
-    forwardFunc: (_, save) => {
+  return withGradients(
+    [...args.filter(isFloat), ...variables],
+    (save) => {
       const outputs = call(forward, args, label, xla);
       save([...args, ...outputs.slice(results)]);
       floats = outputs.slice(0, results).map(isFloat);
       return outputs.slice(0, results);
     },
-    backwardsFunc: (dys, saved) => {
-      const gradients = call(backward, [...[dys].flat().filter((_, i) => floats[i]), ...saved], `${label}'s gradient`, xla);
-      return Object.fromEntries(named.map(([name], i) => [name, () => gradients[i]!]));
-    },
-  });
+    (dys, saved) => call(backward, [...dys.filter((_, i) => floats[i]), ...saved], `${label}'s gradient`, xla),
+  );
 }
 
 export function freeDifferentiable({ forward, backward }: Differentiable): void {

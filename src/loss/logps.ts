@@ -2,7 +2,7 @@ import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { asOperand, rawOp, sequence, tf, type } from "../engine/backend";
 import { fuse } from "../engine/fuse";
 import { isFrozen, withGradient } from "../model/ops";
-import { partSizes, streamCount } from "../model/streams";
+import { partSizes, rowsOf, streamCount } from "../model/streams";
 
 /**
  * Log-probability of each sequence: Σ_t mask[t] · log p(labels[t] | labels[<t]), the sum in Rafailov et al. 2023, §4.
@@ -104,20 +104,14 @@ function headScores(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure
   return isFrozen(head) ? scoresOfFrozenHead(hidden, head, targets, measure) : scoresOfHead(hidden, head, targets, measure);
 }
 
-/** Rows of `x` in parts of like size. */
-function rowsOf<T extends Tensor>(x: T, count: number): T[] {
-  let from = 0;
-  const rest = x.shape.slice(1);
-  return partSizes(x.shape[0]!, count).map((size) => tf.slice(x, [(from += size) - size, ...rest.map(() => 0)], [size, ...rest]));
-}
-
-const chunksOf = <T extends Tensor>(x: T): T[] => rowsOf(x, Math.max(1, Math.ceil(x.shape[0]! / CHUNK_ROWS)));
+const chunksOf = <T extends Tensor>(x: T): T[] => rowsOf(x, partSizes(x.shape[0]!, Math.max(1, Math.ceil(x.shape[0]! / CHUNK_ROWS))));
 
 /** A chunk's scores, [measures, rows], and its softmax, as an operand. Its rows are computed in parts side by side. */
 function scoresOfChunk(hidden: Tensor2D, head: Tensor2D, targets: Tensor1D, measure: Measure): { scores: Tensor2D; p: Tensor2D } {
-  const count = Math.min(streamCount(hidden.shape[0] * head.shape[0]), hidden.shape[0]);
-  const targetsOf = rowsOf(targets, count);
-  const parts = rowsOf(hidden, count).map((part, i) => {
+  const [rows] = hidden.shape;
+  const sizes = partSizes(rows, Math.min(streamCount(rows * head.shape[0]), rows));
+  const targetsOf = rowsOf(targets, sizes);
+  const parts = rowsOf(hidden, sizes).map((part, i) => {
     const picked = pickLogps(tf.matMul(part, head, false, true), targetsOf[i]!);
     return { scores: tf.stack(measure(picked)) as Tensor2D, p: asOperand(picked.p) };
   });
