@@ -78,7 +78,7 @@ export { historyFrame } from "./log/frame";
 export { checkHealth, type HealthFinding } from "./log/health/health";
 export { healthMonitor } from "./log/health/monitor";
 export { HEALTH_RULES, type HealthRule } from "./log/health/rules";
-export { jsonlCallback, readJsonl, writeJsonl } from "./log/jsonl";
+export { jsonlCallback, readJsonl, writeJsonl } from "./step/jsonl";
 export { memoryTable } from "./log/memoryTable";
 export { progressBar, progressCallback, type ProgressBar } from "./log/progress";
 export { sideBySide, table, type Table, type TableOptions } from "./log/table";

@@ -3,7 +3,7 @@ import { basename, join, resolve } from "node:path";
 import { DataFrame } from "danfojs-node";
 import { display, displayMethod, type MimeBundle } from "../engine/host";
 import { logColumns } from "../log/frame";
-import { readJsonl } from "../log/jsonl";
+import { readJsonl } from "../step/jsonl";
 import { table, type Table } from "../log/table";
 import type { LogRow } from "../step/callbacks";
 import { readJson, RUN_FILES } from "../step/run/folder";

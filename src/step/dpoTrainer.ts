@@ -19,7 +19,7 @@ import { Reference, referenceState } from "./reference";
 import { callbacksWithSamples, type SampleOptions } from "./run/samples";
 import type { RunSubject } from "./run/subject";
 import { roundingOfRun } from "./shapeCount";
-import { TrainingLoop, type TrainOptions, type TrainOutput } from "./trainer";
+import { TrainingLoop } from "./trainer";
 import type { TrainingMethod } from "./trainingMethod";
 import type { LossFunction } from "./trainStep";
 
@@ -197,12 +197,6 @@ export class DPOTrainer extends MethodTrainer {
   /** Computes and keeps the reference log-probabilities of all rows that the run will meet now, rather than batch by batch while training. */
   async precomputeReference(onProgress?: (done: number, total: number) => void): Promise<void> {
     await this.reference.precompute(onProgress);
-  }
-
-  /** As for every trainer. @throws Error while the adapter is merged into the model */
-  override async train(options?: TrainOptions): Promise<TrainOutput> {
-    if (this.lora?.isMerged) throw new Error("train: the adapter is merged into the model, where it has no effect. Call its unmerge() first.");
-    return super.train(options);
   }
 
   /** Means over the evaluation rows. */

@@ -33,7 +33,8 @@ export abstract class MethodTrainer {
    * Trains to the end or until Stop, or goes on where Stop ended it. Rows of the log are in `state.logHistory`; with
    * `args.outputDir` the run is kept there, and a run that was killed is continued from its last checkpoint with
    * `train({ resumeFromCheckpoint: true })`, to the same numbers bit for bit.
-   * @throws CheckpointError, before anything is changed, for a checkpoint that is torn or of another run
+   * @throws CheckpointError, before anything is changed, for a checkpoint that is torn or of another run; Error while the
+   * model's adapter is merged into it
    */
   async train(options: TrainOptions = {}): Promise<TrainOutput> {
     return this.loop.run(options);

@@ -42,10 +42,10 @@ export class RunKeeper {
     await clearLeftovers(outputDir);
     await makeWay(outputDir, overwriteOutputDir);
     if (saveSteps > 0) this.origin = await weightsSum(this.subject.origin);
-    await this.beginFolder(outputDir, null);
+    this.beginFolder(outputDir, null);
   }
 
-  private async beginFolder(outputDir: string, resumedAt: number | null): Promise<void> {
+  private beginFolder(outputDir: string, resumedAt: number | null): void {
     mkdirSync(outputDir, { recursive: true });
     writeJson(join(outputDir, RUN_FILES.args), namedArguments(this.args));
     writeDescription(outputDir, this.subject, this.identity, this.args.seed, resumedAt);
@@ -62,7 +62,7 @@ export class RunKeeper {
     this.savedStep = checkpoint.globalStep;
     if (outputDir) {
       if (resolve(dirname(path)) !== resolve(outputDir)) await makeWay(outputDir, overwriteOutputDir);
-      await this.beginFolder(outputDir, checkpoint.globalStep);
+      this.beginFolder(outputDir, checkpoint.globalStep);
     }
     return checkpoint;
   }

@@ -15,7 +15,7 @@ import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { callbacksWithSamples, type SampleOptions } from "./run/samples";
 import { roundingOfRun } from "./shapeCount";
-import { TrainingLoop, type TrainOptions, type TrainOutput } from "./trainer";
+import { TrainingLoop } from "./trainer";
 import type { TrainingMethod } from "./trainingMethod";
 
 /** TRL's SFTConfig in camelCase. */
@@ -170,12 +170,6 @@ export class SFTTrainer extends MethodTrainer {
 
   private packed(rows: readonly LabelledRow[]): Tensor[] {
     return sequenceTensorList(toSequenceTensors(packSequences(rows, this.packing)));
-  }
-
-  /** As for every trainer. @throws Error while the adapter is merged into the model */
-  override async train(options?: TrainOptions): Promise<TrainOutput> {
-    if (this.lora?.isMerged) throw new Error("train: the adapter is merged into the model, where it has no effect. Call its unmerge() first.");
-    return super.train(options);
   }
 
   /** Means over the tokens that are learnt of the evaluation rows. */

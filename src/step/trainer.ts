@@ -2,6 +2,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { stopSignal } from "../engine/host";
 import { LeakSentinel } from "../engine/sentinel";
+import { Lora } from "../model/lora";
 import type { TrainingArguments } from "./arguments";
 import type { LogRow, TrainerCallback, TrainerState } from "./callbacks";
 import { requireFinite } from "./finite";
@@ -107,6 +108,11 @@ export class TrainingLoop {
     this.stopRequested = true;
   }
 
+  private checkAdapter(): void {
+    const adapter = this.method.subject?.parts.model.adapter;
+    if (adapter instanceof Lora && adapter.isMerged) throw new Error("train: the adapter is merged into the model, where it has no effect. Call its unmerge() first.");
+  }
+
   /** Makes ready for the first step: of a new run, or after a checkpoint. A run that was stopped goes on as it stands. */
   private async begin(resumeFrom: boolean | string): Promise<void> {
     const { keeper, method, state } = this;
@@ -132,6 +138,7 @@ export class TrainingLoop {
    * CheckpointError for a checkpoint that is torn or of another run, Error for an `outputDir` that holds another run
    */
   async run({ resumeFromCheckpoint = false }: TrainOptions = {}): Promise<TrainOutput> {
+    this.checkAdapter();
     this.checkMemory();
     await this.begin(resumeFromCheckpoint);
     const { state, plan, counts, window } = this;

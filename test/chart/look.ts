@@ -12,7 +12,7 @@ import { CHROMIUM_PLACES } from "../../scripts/doctor/browsers.mjs";
 import { displayMethod, type MimeBundle } from "../../src/engine/host";
 import { checkHealth } from "../../src/log/health/health";
 import { healthBundle } from "../../src/log/health/monitor";
-import { readJsonl } from "../../src/log/jsonl";
+import { readJsonl } from "../../src/step/jsonl";
 import { gallery, tables } from "./gallery";
 
 const PER_SHEET = 6;

@@ -7,7 +7,7 @@ import { afterEach, test } from "node:test";
 import { type DisplayOptions, kernelKey, type MimeBundle } from "../../src/engine/host";
 import { historyFrame, logColumns } from "../../src/log/frame";
 import { duration } from "../../src/log/html";
-import { jsonlCallback, readJsonl, writeJsonl } from "../../src/log/jsonl";
+import { jsonlCallback, readJsonl, writeJsonl } from "../../src/step/jsonl";
 import { progressBar, progressCallback } from "../../src/log/progress";
 import type { LogRow, TrainerState } from "../../src/step/callbacks";
 

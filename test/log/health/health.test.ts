@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { checkHealth, HealthWatch } from "../../../src/log/health/health";
 import { HEALTH_RULES } from "../../../src/log/health/rules";
 import { Trend } from "../../../src/log/health/trend";
-import { readJsonl } from "../../../src/log/jsonl";
+import { readJsonl } from "../../../src/step/jsonl";
 import type { LogRow } from "../../../src/step/callbacks";
 
 const FOLDER = path.join(__dirname, "../../fixtures/health");

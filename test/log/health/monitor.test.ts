@@ -5,7 +5,7 @@ import type { Variable } from "@tensorflow/tfjs";
 import { tf } from "../../../src/engine/backend";
 import { type DisplayOptions, kernelKey, type MimeBundle } from "../../../src/engine/host";
 import { healthBundle, healthMonitor } from "../../../src/log/health/monitor";
-import { readJsonl } from "../../../src/log/jsonl";
+import { readJsonl } from "../../../src/step/jsonl";
 import type { LogRow, TrainerCallback, TrainerState } from "../../../src/step/callbacks";
 import { DPOTrainer } from "../../../src/step/dpoTrainer";
 import { tinyModel } from "../../generate/tinyModel";

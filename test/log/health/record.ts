@@ -11,7 +11,7 @@ import { tf } from "../../../src/engine/backend";
 import { HandOptimizer } from "../../../src/exercises/handTraining";
 import { generate } from "../../../src/generate/generate";
 import { PACKAGED_MODEL } from "../../../src/hub/cache";
-import { writeJsonl } from "../../../src/log/jsonl";
+import { writeJsonl } from "../../../src/step/jsonl";
 import { loadModel } from "../../../src/model/load";
 import type { LlamaForCausalLM } from "../../../src/model/llama";
 import type { LogRow } from "../../../src/step/callbacks";
