@@ -1,9 +1,9 @@
 import { createInterface } from "node:readline";
 import type { Tensor1D } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
-import { engineInfo } from "../../src/engine/info";
 import { jit } from "../../src/engine/jit";
 import { STREAMED_BYTES, STREAMS } from "../generateJob";
+import { engineReady } from "./engineReady";
 
 // The machine's memory bandwidth: a sum over a buffer larger than the caches that weights of this size could stay in,
 // on all threads.
@@ -11,8 +11,7 @@ import { STREAMED_BYTES, STREAMS } from "../generateJob";
 async function main(): Promise<void> {
   const buffer = tf.keep(tf.ones([STREAMED_BYTES / 4])) as Tensor1D;
   const sum = jit((x: Tensor1D) => tf.sum(x), { name: "stream" });
-  const { threads, tensorflow } = engineInfo();
-  process.stdout.write(`${JSON.stringify({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow } })}\n`);
+  process.stdout.write(`${JSON.stringify({ event: "ready", ...engineReady() })}\n`);
   for await (const line of createInterface({ input: process.stdin })) {
     if (line !== "step") break;
     for (let i = 0; i < STREAMS; i++) {

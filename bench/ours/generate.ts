@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { engineInfo } from "../../src/engine/info";
 import { generate } from "../../src/generate/generate";
 import type { DecodeWeights } from "../../src/generate/weights";
 import { PACKAGED_MODEL } from "../../src/hub/cache";
 import { loadModel } from "../../src/model/load";
 import type { GenerateJob } from "../generateJob";
+import { engineReady } from "./engineReady";
 
 // Our side of `npm run bench -- generate`: one call of the public generate for each step.
 
@@ -13,8 +13,7 @@ async function main(): Promise<void> {
   const job = JSON.parse(readFileSync(process.argv[2]!, "utf8")) as GenerateJob;
   const send = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
   const { model } = await loadModel(PACKAGED_MODEL);
-  const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow } });
+  send({ event: "ready", ...engineReady() });
   for await (const line of createInterface({ input: process.stdin })) {
     if (line !== "step") break;
     const times: number[] = [];

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { engineInfo } from "../../src/engine/info";
 import { BFLOAT16_VARIABLE } from "../../src/engine/precision";
 import type { Precision } from "../../src/engine/recorder";
 import type { TrainingArguments } from "../../src/step/arguments";
 import type { TrainerCallback } from "../../src/step/callbacks";
 import type { MemoryPlan } from "../../src/step/memoryPlan";
+import { engineReady } from "./engineReady";
 
 /** What of a public trainer is used here. */
 interface HeldTrainer {
@@ -51,8 +51,7 @@ async function hold<J extends { setting: string; learningRate: number }>(make: P
       await stopUnlessWanted();
     },
   }]);
-  const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow }, plannedBytes: trainer.memoryPlan!.bytes });
+  send({ event: "ready", ...engineReady(), plannedBytes: trainer.memoryPlan!.bytes });
   await trainer.train();
   process.exit(0);
 }

@@ -1,8 +1,9 @@
 import type { Tensor2D } from "@tensorflow/tfjs";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { engineInfo, jit, tf, type Precision } from "../../src";
+import { jit, tf, type Precision } from "../../src";
 import type { MatmulJob } from "../stepJob";
+import { engineReady } from "./engineReady";
 
 // Our side of the square products that `npm run bench -- step` holds a step against: a chain, so that no product is left out
 // for being the same as another, and so that the factors are cast once for all of them.
@@ -21,8 +22,7 @@ async function main(): Promise<void> {
   // Of this size a product's values stay as large as its left factor's.
   const w = tf.randomNormal([size, size], 0, 1 / Math.sqrt(size), "float32", 2) as Tensor2D;
 
-  const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow } });
+  send({ event: "ready", ...engineReady() });
   while ((await lines.next()).value === "step") {
     const result = chain(x, w);
     const [loss] = await result.data();

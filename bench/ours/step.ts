@@ -1,10 +1,11 @@
 import type { Scalar, Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { globalNorm, jit, engineInfo, tf, tokenLogps, type LlamaForCausalLM, type Precision } from "../../src";
+import { globalNorm, jit, tf, tokenLogps, type LlamaForCausalLM, type Precision } from "../../src";
 import { attentionBias } from "../../src/model/attention";
 import type { StepJob } from "../stepJob";
 import { firstLayers } from "./firstLayers";
+import { engineReady } from "./engineReady";
 
 // Our side of `npm run bench -- step`: the model, the loss of every next token, and all gradients, as one compiled function.
 
@@ -45,8 +46,7 @@ async function main(): Promise<void> {
   const norm = tf.tidy(() => globalNorm(gradients));
   const [gradientNorm] = await norm.data();
   norm.dispose();
-  const { threads, tensorflow } = engineInfo();
-  send({ event: "ready", threads: Math.max(threads.intraOp, threads.interOp), versions: { tensorflow }, check: { loss, gradientNorm } });
+  send({ event: "ready", ...engineReady(), check: { loss, gradientNorm } });
   while ((await lines.next()).value === "step") send({ event: "step", loss: await step() });
   process.exit(0);
 }

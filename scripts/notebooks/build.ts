@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { runCommand } from "./command";
 import { findNotebook, notebookNames, notebookPath, root, sourcePath } from "./folders";
 import { codeHash, formatNotebook, makeNotebook, sha256, type Notebook, type RunMetadata } from "./ipynb";
 
@@ -66,11 +67,4 @@ function main(args: string[]): void {
   for (const name of names) console.log([name, ...build(name)].join("\n"));
 }
 
-if (require.main === module) {
-  try {
-    main(process.argv.slice(2));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 1;
-  }
-}
+if (require.main === module) runCommand(main, 1);

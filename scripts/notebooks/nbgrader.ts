@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { parseArgs } from "node:util";
+import { runCommand } from "./command";
 import { findNotebook, notebookNames, root, sourcePath } from "./folders";
 import { formatNotebook, makeNotebook } from "./ipynb";
 
@@ -54,11 +55,4 @@ function main(args: string[]): void {
   for (const path of writeAssignment(readFileSync(sourcePath(name), "utf8"), name, resolve(values.course))) console.log(`${path} written`);
 }
 
-if (require.main === module) {
-  try {
-    main(process.argv.slice(2));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 2;
-  }
-}
+if (require.main === module) runCommand(main, 2);

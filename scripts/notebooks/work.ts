@@ -1,5 +1,6 @@
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
+import { runCommand } from "./command";
 import { findNotebook, root } from "./folders";
 import { copyPath, editionNames, prepareWork, renewNotebook, resetNotebook } from "./workFolder";
 
@@ -51,11 +52,4 @@ function main(args: string[]): void {
   console.log(lines.join("\n") || "Your notebooks in work/ are of the newest edition.");
 }
 
-if (require.main === module) {
-  try {
-    main(process.argv.slice(2));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 2;
-  }
-}
+if (require.main === module) runCommand(main, 2);

@@ -1,36 +1,22 @@
-import { afterEach, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { appendFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { check, hint } from "../../src/exercises/check";
 import { keepsWork } from "../../src/exercises/folders";
 import { courseProgress, progress } from "../../src/exercises/progress";
 import type { ProgressEvent } from "../../src/exercises/progressStore";
 import { question } from "../../src/exercises/question";
 import { pad as libraryPad } from "../../src/tokens/collate";
+import { useKernelDouble } from "./kernelDouble";
 
 const root = resolve(__dirname, "../..");
-let shown: Record<string, unknown>[] = [];
-let folder = "";
+const displayed = useKernelDouble();
 
-beforeEach(() => {
-  shown = [];
-  folder = mkdtempSync(join(root, "runs-test-"));
-  process.env.ALIGNLAB_RUN_DIR = relative(root, folder);
-  const kernel = { display: (data: Record<string, unknown>) => shown.push(data), clearOutput() {}, signal: new AbortController().signal };
-  (globalThis as Record<symbol, unknown>)[Symbol.for("alignlab.kernel")] = kernel;
-});
-
-afterEach(() => {
-  rmSync(folder, { recursive: true });
-  delete process.env.ALIGNLAB_RUN_DIR;
-  delete (globalThis as Record<symbol, unknown>)[Symbol.for("alignlab.kernel")];
-});
-
-const text = (): string => String(shown.at(-1)?.["text/plain"]);
-const html = (): string => String(shown.at(-1)?.["text/html"]);
-const store = (): string => join(folder, "work", "progress.jsonl");
+const text = (): string => String(displayed.shown.at(-1)?.["text/plain"]);
+const html = (): string => String(displayed.shown.at(-1)?.["text/html"]);
+const store = (): string => join(displayed.folder, "work", "progress.jsonl");
 const lines = (): string[] => readFileSync(store(), "utf8").trim().split("\n");
 
 test("checks, hints and written answers are kept and drawn; a reset begins anew and keeps what was", async () => {
@@ -57,7 +43,7 @@ test("checks, hints and written answers are kept and drawn; a reset begins anew 
   progress.reset();
   assert.match(text(), /begins anew\. What was there is kept as work\/progress-\d{4}-/);
   assert.ok(!existsSync(store()));
-  assert.equal(readdirSync(join(folder, "work")).filter((name) => /^progress-.*\.jsonl$/.test(name)).length, 1);
+  assert.equal(readdirSync(join(displayed.folder, "work")).filter((name) => /^progress-.*\.jsonl$/.test(name)).length, 1);
   progress();
   assert.match(text(), /0 of 7 exercises/);
   progress.reset();

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, test } from "node:test";
+import { afterEach, test } from "node:test";
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { announceRun, expectedTime, expectedTimeCallback, inTime, runMimeType } from "../../src/exercises/announce";
 import { check, CheckError, hint } from "../../src/exercises/check";
 import type { DpoLoss } from "../../src/exercises/checks/dpo";
@@ -12,28 +12,16 @@ import { question } from "../../src/exercises/question";
 import { todo, TodoError } from "../../src/exercises/todo";
 import { dpoLoss as libraryDpoLoss } from "../../src/loss/dpo";
 import { pad as libraryPad, padCollate as libraryPadCollate } from "../../src/tokens/collate";
+import { useKernelDouble } from "./kernelDouble";
 
-const root = resolve(__dirname, "../..");
-let shown: Record<string, unknown>[] = [];
-let folder = "";
-
-beforeEach(() => {
-  shown = [];
-  folder = mkdtempSync(join(root, "runs-test-"));
-  process.env.ALIGNLAB_RUN_DIR = relative(root, folder);
-  const kernel = { display: (data: Record<string, unknown>) => shown.push(data), clearOutput() {}, signal: new AbortController().signal };
-  (globalThis as Record<symbol, unknown>)[Symbol.for("alignlab.kernel")] = kernel;
-});
+const displayed = useKernelDouble();
 
 afterEach(() => {
-  rmSync(folder, { recursive: true });
-  delete process.env.ALIGNLAB_RUN_DIR;
   delete process.env.ALIGNLAB_PROFILE;
-  delete (globalThis as Record<symbol, unknown>)[Symbol.for("alignlab.kernel")];
 });
 
-const text = (at = -1): string => String(shown.at(at)?.["text/plain"]);
-const html = (at = -1): string => String(shown.at(at)?.["text/html"]);
+const text = (at = -1): string => String(displayed.shown.at(at)?.["text/plain"]);
+const html = (at = -1): string => String(displayed.shown.at(at)?.["text/html"]);
 
 test("todo throws and says what to do", () => {
   assert.throws(() => todo("compute the loss"), (error: Error) => error instanceof TodoError && /Not done yet: compute the loss\. Replace/.test(error.message));
@@ -138,7 +126,7 @@ test("a question without an answer keeps its rubric to itself; with one it store
   question("padding-side", "On the left.");
   question("padding-side", "Prompts on the left.");
   assert.match(text(), /Your answer: Prompts on the left\.\nA good answer says:\n {2}\[ \] Prompts on the left, so that/);
-  const stored = JSON.parse(readFileSync(join(folder, "work/answers.json"), "utf8")) as Record<string, { answer: string }[]>;
+  const stored = JSON.parse(readFileSync(join(displayed.folder, "work/answers.json"), "utf8")) as Record<string, { answer: string }[]>;
   assert.deepEqual(stored["padding-side"].map(({ answer }) => answer), ["On the left.", "Prompts on the left."]);
 });
 
@@ -169,7 +157,7 @@ test("full is the original, an unknown profile or setting is refused", () => {
 test("the run is described for readers and for programs", () => {
   const run = { backend: "tensorflow (cpu)", precision: "float32", model: "m", data: "d", seed: 42 };
   announceRun(run);
-  assert.deepEqual(shown[0][runMimeType], run);
+  assert.deepEqual(displayed.shown[0][runMimeType], run);
   assert.match(text(), /seed +42/);
 });
 
@@ -187,10 +175,10 @@ test("a trainer's expected time is said once, after its second step", async () =
     await new Promise((done) => setTimeout(done, 5));
     callback.onStepEnd!(state(step));
   }
-  assert.equal(shown.length, 1);
+  assert.equal(displayed.shown.length, 1);
   assert.match(text(), /^Expected time for training: .+ \(8 steps at .+ each, measured\)\.$/);
 });
 
 test("what a run saves lies in its folder", () => {
-  assert.equal(resolve(runFolder("checkpoint")), join(folder, "checkpoint"));
+  assert.equal(resolve(runFolder("checkpoint")), join(displayed.folder, "checkpoint"));
 });
