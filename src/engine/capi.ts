@@ -38,7 +38,7 @@ const DECLARATIONS = [
   "void TF_SetAttrString(P, P, void*, size_t)", "void TF_SetAttrIntList(P, P, void*, int)",
   "void TF_SetAttrFloatList(P, P, void*, int)", "void TF_SetAttrBoolList(P, P, void*, int)",
   "void TF_SetAttrTypeList(P, P, void*, int)", "void TF_SetAttrStringList(P, P, void*, void*, int)",
-  "void TF_SetAttrShape(P, P, void*, int)", "void TF_SetAttrShapeList(P, P, void*, void*, int)", "void TF_SetAttrTensor(P, P, P, P)", "P TF_FinishOperation(P, P)",
+  "void TF_SetAttrShape(P, P, void*, int)", "void TF_SetAttrShapeList(P, P, void*, void*, int)", "void TF_SetAttrTensor(P, P, P, P)", "void TF_SetAttrFuncName(P, P, void*, size_t)", "P TF_FinishOperation(P, P)",
   "int TF_OperationNumOutputs(P)", "int TF_OperationOutputType(TF_Output)",
   "int TF_GraphGetTensorNumDims(P, TF_Output, P)", "void TF_GraphGetTensorShape(P, TF_Output, void*, int, P)",
   "void TF_GraphSetTensorShape(P, TF_Output, void*, int, P)",

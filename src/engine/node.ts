@@ -73,6 +73,11 @@ export function setNodeAttribute(description: Pointer, { name, type, value }: At
       c.TF_SetAttrTensor(description, at, value as Pointer, status);
       check(name);
       break;
+    case ATTR.FUNC: {
+      const bytes = Buffer.from(value as string);
+      c.TF_SetAttrFuncName(description, at, bytes, bytes.length);
+      break;
+    }
     default:
       throw new Error(`Attribute ${name} has kind ${type}, which the recorder does not know.`);
   }

@@ -254,7 +254,12 @@ export class Recorder {
       c.TF_GraphCopyFunction(this.graph, fn, 0, status);
       check(name);
     }
-    const op = this.node(name, [{ name: "_XlaMustCompile", type: ATTR.BOOL, value: true }], inputs);
+    // Called by an op that has a kernel: for a node of the function's own name TensorFlow looks through all kernels there are, in vain.
+    const op = this.node("PartitionedCall", [
+      { name: "f", type: ATTR.FUNC, value: name },
+      { name: "Tout", type: ATTR.TYPE, value: outputs.map(({ dtype }) => dtype) },
+      { name: "_XlaMustCompile", type: ATTR.BOOL, value: true },
+    ], [[...inputs]]);
     return outputs.map(({ shape, dtype }, index) => this.shaped({ op, index, shape, dtype, recorder: this }));
   }
 
