@@ -13,25 +13,32 @@
 // %% [markdown]
 // # A tour
 //
-// In two minutes you see everything that the course uses: a language model that answers, a chart, a table, a loop that can be stopped, an exercise
-// with its check. It needs at most 1.6 GiB of memory. Run the cells one after the other with Shift+Enter, or all of them with *Run › Run All Cells*.
+// A language model continues text. What makes it helpful, friendly or blunt is training on what people prefer: **alignment**. In this course you do it
+// yourself, on a real model, on this machine: you write the loss, run the training, and watch the model's manner change.
 //
-// Every notebook is TypeScript. A cell's last value is shown, variables live on from cell to cell, and `await` works anywhere.
+// This first notebook takes a minute to run, ten to read, and at most 2.2 GiB of memory. In it
+//
+// 1. a model answers you, and you see what it was undecided about,
+// 2. it says which of two answers it finds likelier, which is all that the next notebook's method needs to know,
+// 3. you meet what the course is made of: tables, charts, loops that you can stop, and an exercise that checks itself.
+//
+// Click the first cell of code and press **Shift+Enter**; it runs, and the next one is chosen. This is your own copy: change any cell and run it
+// again, nothing can break. `npm run reset -- 00` brings the original back.
 
 // %% [markdown]
-// ## What is running
+// ## A model answers
 //
-// The first import loads TensorFlow; it takes a few seconds. Everything else in the course is in this one module.
+// Everything in the course comes from one module. The first import loads TensorFlow and takes a few seconds.
 
 // %%
-import { DataFrame } from "danfojs-node";
 import {
   PACKAGED_MODEL,
   announceRun,
+  barChart,
   check,
   engineInfo,
-  expectedTime,
-  generate,
+  generateText,
+  getLogProb,
   hint,
   jit,
   lineChart,
@@ -45,7 +52,7 @@ import {
   table,
   tf,
 } from "../../src";
-import type { Scalar, Tensor1D } from "@tensorflow/tfjs";
+import type { Scalar } from "@tensorflow/tfjs";
 
 // %%
 const seed = 42;
@@ -59,77 +66,108 @@ announceRun({
 });
 
 // %% [markdown]
-// TensorFlow is called from TypeScript through tfjs's API: `tf.add`, `tf.matMul`, gradients with `tf.grad`. The numbers below are tensors. A scalar
-// has the shape [], a list of three the shape [3].
-
-// %%
-const x = tf.tensor1d([1, 2, 3]);
-const sumOfSquares = tf.sum(tf.square(x));
-const slope = tf.grad((value) => tf.sum(tf.square(value)))(x);
-console.log(
-  `sum of squares ${(await sumOfSquares.data())[0]}, its gradient [${await slope.data()}]`,
-);
-
-// %% [markdown]
-// The gradient of $\sum_i x_i^2$ is $2x$: [2, 4, 6]. Training a language model is this, with 135 million numbers in place of three.
-//
-// ## A model answers
-//
-// SmolLM2-135M-Instruct is small for a language model and still holds a conversation of sorts. Loading it takes about five seconds, its first words a few more,
-// because TensorFlow compiles the computation first.
+// SmolLM2-135M-Instruct is small for a language model, 135 million numbers, and still holds a conversation of sorts. Loading takes about five
+// seconds; the first words take a few more, because TensorFlow compiles the computation first. Put a question of your own in.
 
 // %%
 const { model, tokenizer } = await loadModel(PACKAGED_MODEL);
-const memory = engineInfo().memory.resident;
-console.log(
-  `${(model.parameterCount / 1e6).toFixed(1)} million weights, ${memory.toFixed(1)} GiB of memory`,
-);
+const asked = "What's your morning routine like?";
+const [answer] = await generateText(model, tokenizer, [asked], {
+  maxNewTokens: profileName() === "quick" ? 16 : 60,
+  stream: true,
+});
+console.log(`${tokenizer.encode(answer).length} tokens`);
 
 // %% [markdown]
-// A text goes in as **tokens**, pieces of words with a number each. The chat template writes marks around each turn; the last line asks the assistant to begin.
+// *Think:* would a friend answer like that? Notebook 01 changes it, in about ten minutes of training.
+//
+// ## One word at a time
+//
+// The model never plans a sentence. It gives every piece of text that might come next, every **token**, a probability; one is taken, and the
+// question is asked again. Here are the eight likeliest first tokens of its answer:
 
 // %%
-const prompt = tokenizer.applyChatTemplate(
-  [{ role: "user", content: "Name three things that make a morning good." }],
-  { addGenerationPrompt: true },
-);
+const prompt = tokenizer.applyChatTemplate([{ role: "user", content: asked }], {
+  addGenerationPrompt: true,
+});
 const promptIds = tokenizer.encode(prompt);
+const { values, indices } = tf.tidy(() => {
+  const logits = model.forward(tf.tensor2d([promptIds], undefined, "int32"));
+  const last = tf.reshape(tf.slice(logits, [0, promptIds.length - 1, 0], [1, 1, -1]), [-1]);
+  return tf.topk(tf.softmax(last), 8);
+});
+const likeliest = [...(await indices.data())].map((id) => JSON.stringify(tokenizer.decode([id])));
+barChart({
+  title: "The first token of the answer",
+  categories: { label: "token", names: likeliest },
+  value: { label: "probability" },
+  series: [{ name: "probability", values: [...(await values.data())] }],
+});
+
+// %% [markdown]
+// The long text that the model really reads has marks around each turn. Its last line asks the assistant to begin.
+
+// %%
 table(
   promptIds.slice(-12).map((id) => ({ id, token: tokenizer.decode([id]) })),
   { caption: `The last 12 of ${promptIds.length} tokens` },
 );
 
-// %%
-const began = performance.now();
-const { sequences } = await generate(model, [promptIds], {
-  maxNewTokens: profileName() === "quick" ? 16 : 60,
-});
-const seconds = (performance.now() - began) / 1000;
-console.log(tokenizer.decode(sequences[0], { skipSpecialTokens: true }));
-console.log(
-  `\n${sequences[0].length} tokens in ${seconds.toFixed(1)} s, the first of them with compiling`,
-);
-
 // %% [markdown]
-// *Think:* is that how a friend would answer? The next notebook changes it.
+// ## Which answer is likelier?
 //
-// ## Tables
-//
-// Rows are plain objects or danfojs data frames. These are the pairs that the next notebook trains on: to each prompt one answer that was preferred and one that was not.
+// The course's data are pairs: to each prompt an answer that people preferred, `chosen`, and one that they did not, `rejected`.
 
 // %%
 const pairs = await loadPreferenceRows("human-like", { limit: 10 });
-const frame = new DataFrame(pairs);
-table(frame.head(3));
+table(pairs.slice(0, 3));
 
 // %% [markdown]
-// ## Charts and loops that can be stopped
+// The probability of an answer is the product of its tokens' probabilities: a number too small to print, so everyone takes its logarithm, a sum. Below, for
+// three pairs, that sum divided by the number of tokens. Nearer to 0 is likelier.
+
+// %%
+function logProbPerToken(question: string, reply: string): number {
+  return tf.tidy(() => {
+    const user = { role: "user", content: question };
+    const start = tokenizer.encode(
+      tokenizer.applyChatTemplate([user], { addGenerationPrompt: true }),
+    );
+    const ids = [...start, ...tokenizer.encode(reply)];
+    const tokens = tf.tensor2d([ids], undefined, "int32");
+    const isAnswer = tf.tensor2d([ids.map((_, place) => (place < start.length ? 0 : 1))]);
+    const sum = getLogProb(model.forward(tokens), tokens, isAnswer);
+    return sum.dataSync()[0] / (ids.length - start.length);
+  });
+}
+const judged = pairs.slice(0, 3).map(({ prompt, chosen, rejected }) => ({
+  prompt,
+  chosen: logProbPerToken(prompt, chosen),
+  rejected: logProbPerToken(prompt, rejected),
+}));
+table(judged, { caption: "Log-probability per token before any training" });
+
+// %% [markdown]
+// The model as it comes finds the rejected answers likelier: they sound like the help desk that it was trained to be. **Direct preference
+// optimisation raises the first column over the second, and that is the whole of it.** What it must not do is forget how to speak on the way; how that is held
+// in check is the subject of notebook 01.
 //
-// Charts are interactive: hover over a point, drag to zoom. A live chart grows while a loop runs. `steps(n)` counts in such a way that the Stop button works: press
-// the square in the toolbar while this runs. The cell then ends well, and what was computed stays.
+// ## Numbers that learn
 //
-// The loop finds the minimum of $(w - 3)^2$ by gradient descent. Each step goes a tenth of the gradient downhill and then waits a tenth of a second,
-// so that you can watch; the whole takes about five seconds.
+// Training is going downhill: a number says how wrong the model is, its gradient says which way is down. TensorFlow is called through tfjs's API; `tf.grad`
+// gives the gradient of any function. That of $\sum_i x_i^2$ is $2x$:
+
+// %%
+const x = tf.tensor1d([1, 2, 3]);
+const slope = tf.grad((value) => tf.sum(tf.square(value)))(x);
+console.log(`gradient [${await slope.data()}]`);
+
+// %% [markdown]
+// Training a language model is this, with 135 million numbers in place of three.
+//
+// The loop below finds the minimum of $(w - 3)^2$: each step goes a tenth of the gradient downhill, then waits a tenth of a second so that you can watch.
+// **Press ■ in the toolbar while it runs.** `steps(n)` counts in such a way that the cell then ends well and what was computed stays: an hour's training can be
+// stopped like this. Before you run it: by which factor will the loss shrink at each step?
 
 // %%
 const w = tf.variable(tf.scalar(-2));
@@ -147,81 +185,84 @@ const chart = liveChart(() =>
     series: [{ name: "loss", x: losses.map((_, i) => i + 1), y: losses }],
   }),
 );
-for await (const i of steps(40)) {
-  const started = performance.now();
+for await (const _ of steps(40)) {
   const rate = tf.scalar(0.1);
   const loss = descend(rate);
   losses.push((await loss.data())[0]);
   tf.dispose([rate, loss]);
   chart.update();
   await new Promise((resolve) => setTimeout(resolve, 100));
-  if (i === 1)
-    expectedTime("the loop", {
-      seconds: (performance.now() - started) / 1000,
-      done: 1,
-      total: 40,
-      unit: "steps",
-    });
 }
 chart.end();
 
 // %% [markdown]
-// The distance to 3 shrinks by the factor 0.8 each step, so the loss by 0.64: 25, 16, 10.24, … Check it against the chart.
+// The distance to 3 shrinks by the factor 0.8 at each step, so its square by 0.64: 25, 16, 10.24, … Hover over the chart and see.
 //
-// ## An exercise
+// ## Your first exercise
 //
-// In the student edition a function has `todo(…)` where your code goes. The check below it runs your function on cases with known answers and says in plain words what is wrong.
+// Where your code goes, a cell has `todo(…)`. The check below it runs your function on cases with known answers. It says what was tried, what came out
+// and what was wanted; it recognises common slips, and never shows the solution.
 //
-// As a sample, part of what the next notebook asks for: the DPO loss of a pair, here with a mistake in it that is easily made. See what the check makes of it.
+// DPO has no reward model. It takes as reward how much likelier an answer has become since training began, times a constant:
+//
+// $$\text{reward} = \beta \cdot (\log \pi(\text{answer}) - \log \pi_\text{ref}(\text{answer}))$$
+//
+// **Exercise** (3 minutes). Write `implicitRewards`: log-probabilities of some answers under the model now, and under the reference, which is the
+// model as it was; back comes a reward for each. Make a mistake on purpose first: leave `beta` out, and see what the check makes of it.
+
+// %% [markdown]
+// <details><summary>Hint</summary>
+//
+// `logps.map((logp, answer) => …)` makes a new list, and `refLogps[answer]` is the reference's value beside it.
+//
+// </details>
 
 // %%
-function almostRight(
-  chosen: Tensor1D,
-  rejected: Tensor1D,
-  refChosen: Tensor1D,
-  refRejected: Tensor1D,
-  beta = 0.1,
-): [Scalar, Scalar, Scalar] {
-  const rewards = tf.mul(tf.sub(chosen, refChosen), beta);
-  const otherRewards = tf.mul(tf.sub(rejected, refRejected), beta);
-  const margin = tf.sub(rewards, otherRewards);
-  const accuracy = tf.mean(tf.cast(tf.greater(margin, 0), "float32"));
-  return [
-    tf.mean(tf.logSigmoid(margin)) as Scalar,
-    accuracy as Scalar,
-    tf.mean(margin) as Scalar,
-  ];
+function implicitRewards(logps: number[], refLogps: number[], beta: number): number[] {
+  // BEGIN SOLUTION: a reward for each answer
+  return logps.map((logp, answer) => beta * (logp - refLogps[answer]));
+  // END SOLUTION
 }
 
-await check("dpo-loss", almostRight).catch((error: Error) =>
-  console.log(`A check that fails ends its cell with:\n${error.message}`),
-);
+// %%
+await check("implicit-rewards", implicitRewards);
 
 // %% [markdown]
-// Stuck? A first hint is folded above each check, and `hint(…)` shows one after the other. No hint shows the solution.
+// Stuck? `hint(…)` shows one hint after the other.
 
 // %%
-hint("dpo-loss");
+hint("implicit-rewards");
 
 // %% [markdown]
-// Some questions want a sentence and not code. Nobody scores your answer: it is stored, and what a good one says is shown beside it.
+// Some questions want a sentence and not code. Nobody scores it: your answer is kept, and what a good one says is shown beside it. This one is about the table
+// of log-probabilities above.
 
 // %%
 // BEGIN SOLUTION
-const whatBetaDoes = `With a larger beta a small change already counts as a large reward, so
-the policy stays nearer to the reference.`;
+const whyTheHelpDesk = `It was trained on chats in which the assistant answers politely and says that it is a
+program, so texts of that kind got high probabilities. Being likely says what it has read, not what people like.`;
 // STUDENT EDITION
-// const whatBetaDoes = `
+// const whyTheHelpDesk = `
 //
 // `;
 // END SOLUTION
-question("beta-large", whatBetaDoes);
+question("help-desk-likelier", whyTheHelpDesk);
 
 // %% [markdown]
-// What you have done is remembered in a file of your own, and drawn whenever you ask. Nobody else sees it; `progress.reset()` begins anew.
+// ## What you have now
+//
+// How far you have come is one call away, in every notebook:
 
 // %%
 progress();
 
 // %% [markdown]
-// That is all. Go on with **01 DPO from scratch**.
+// | if you want to | |
+// |---|---|
+// | know a word | [glossary](../../docs/glossary.md) |
+// | say it as in PyTorch or TRL | [cheat sheet](../../docs/cheat-sheet.md) |
+// | stop a cell | ■ in the toolbar |
+// | begin a notebook anew | `npm run reset -- 00`; what was there is kept in `work/backups` |
+// | see how it is done | the same notebook in `notebooks/solutions` |
+//
+// Go on with **[01 DPO from scratch](01-dpo-from-scratch.ipynb)**: the three pairs above, and a few hundred more, will change the answer at the top of this page.

@@ -50,6 +50,7 @@ import {
   expectedTime,
   expectedTimeCallback,
   generate,
+  healthMonitor,
   histogram,
   historyFrame,
   inTime,
@@ -71,6 +72,7 @@ import {
   sideBySide,
   splitRows,
   steps,
+  store,
   table,
   tf,
   trainingCurves,
@@ -869,7 +871,8 @@ console.log("original: about an hour on a T4, two minutes on an H100");
 // where an answer's token is predicted. We put the policy back to its beginning and train on all rows with a learning rate that falls to 0.
 //
 // Watch three curves. The **loss** leaves 0.6931 downwards. The **accuracy** on held-out rows rises towards 1. The **margin** grows.
-// If accuracy were 1 from the first step, something would leak the answer. Press Stop whenever you have seen enough: what was reached stays.
+// If accuracy were 1 from the first step, something would leak the answer. `healthMonitor` looks for such signs while the log grows, and says under the chart
+// what it sees, at which step and who described it. Press Stop whenever you have seen enough: what was reached stays.
 
 // %%
 policy.copyWeightsFrom(reference);
@@ -898,6 +901,7 @@ const trainer = new DPOTrainer({
     expectedTimeCallback("the rest of the training"),
     progressCallback(),
     liveTrainingChart({ title: "DPO" }),
+    healthMonitor(),
   ],
 });
 console.log(`the trainer computes in ${trainer.args.precision}`);
@@ -925,6 +929,9 @@ table(
 );
 
 // %% [markdown]
+// *Think:* if the health monitor remarked on something, find it in the curves. A margin can grow because the chosen answers become likelier, or because the
+// rejected ones become less likely faster than the chosen ones do. Which of the two happened here, and would you have seen it in the loss?
+//
 // *Think:* which is the honest figure for "how well did it learn", training accuracy or held-out accuracy, and how large is the gap?
 
 // %% [markdown]
@@ -1057,6 +1064,14 @@ ${after}
 trainer.dispose();
 await saveModel(checkpoint, { model: policy, tokenizer, generationConfig }, { card });
 console.log(`saved to ${checkpoint}`);
+
+// %% [markdown]
+// Later notebooks go on from here. `store.put(name, …)` keeps a model, rows or a value under a name in `runs/store`, and `store.get` finds it from any notebook.
+
+// %%
+await store.put("dpo-policy", { model: policy, tokenizer });
+await store.put("dpo-log", trainer.state.logHistory);
+store.list();
 
 // %% [markdown]
 // With a token of the Hugging Face hub in the environment variable `HF_TOKEN` and a name in `ALIGNLAB_PUSH`, for example

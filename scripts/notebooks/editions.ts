@@ -30,7 +30,7 @@ const hiddenEnd = /^\s*\/\/ END HIDDEN TESTS\s*$/;
  */
 export function editionCells(cells: SourceCell[], edition: Edition, name = "the source", { folder = folderOf[edition], needsTodo = false }: EditionPlace = {}): SourceCell[] {
   const texts = cells.map((cell) => {
-    if (cell.kind === "markdown") return cell.text;
+    if (cell.kind === "markdown") return rewriteLinks(cell.text, folder);
     const text = replaceSolutions(cell, edition, name);
     const shown = edition === "student" ? withoutHiddenTests(text, `${name}:${cell.line}`) : text;
     return rewriteImports(shown, folder);
@@ -101,11 +101,18 @@ function importTodo(texts: string[], cells: SourceCell[]): void {
   });
 }
 
+const movedTo = (path: string, folder: string, from: string): string => {
+  const moved = posix.relative(folder, posix.join(from, path));
+  return moved.startsWith(".") ? moved : `./${moved}`;
+};
+
+/** Rewrites links that lead out of the notebooks' folder, as `rewriteImports` does; those to a neighbour stay. */
+export function rewriteLinks(text: string, folder: string, from: string = folderOf.source): string {
+  return text.replace(/(\]\()(\.\.\/[^)\s]*)/g, (_, before: string, path: string) => `${before}${movedTo(path, folder, from)}`);
+}
+
 /** Rewrites relative imports written for one folder, `notebooks/source` unless named, so that they resolve from another. */
 export function rewriteImports(code: string, folder: string, from: string = folderOf.source): string {
   const specifier = /(\bfrom\s*|\bimport\s*\(\s*|\bimport\s+)(["'])(\.{1,2}\/[^"']*)\2/g;
-  return code.replace(specifier, (_, before: string, quote: string, path: string) => {
-    const moved = posix.relative(folder, posix.join(from, path));
-    return `${before}${quote}${moved.startsWith(".") ? moved : `./${moved}`}${quote}`;
-  });
+  return code.replace(specifier, (_, before: string, quote: string, path: string) => `${before}${quote}${movedTo(path, folder, from)}${quote}`);
 }

@@ -1,6 +1,6 @@
 """Runs a notebook through a real kernel and reports as JSON lines on stdout.
 
-Usage: execute.py INPUT OUTPUT --cwd FOLDER [--kernel NAME] [--timeout SECONDS] [--keep-going]
+Usage: execute.py INPUT OUTPUT --cwd FOLDER [--kernel NAME] [--timeout SECONDS] [--memory BYTES] [--keep-going]
 
 Events: kernel, cell (started), output (a line of a running cell), cell-end, fatal, end. The notebook is written to OUTPUT after
 each cell, so that whatever ran is kept. The first SIGINT stops the running cell and ends the run, the second ends it at once.
@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import threading
@@ -182,9 +183,18 @@ def options():
     parser.add_argument("--cwd", required=True)
     parser.add_argument("--kernel", default="alignlab")
     parser.add_argument("--timeout", type=int, default=None)
+    parser.add_argument("--memory", type=int, default=None)
     parser.add_argument("--keep-going", action="store_true")
     return parser.parse_args()
 
 
+def limit_memory(most):
+    """Nothing that is started from here on gets more memory of its own: what asks for more fails. Linux alone keeps to it."""
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(Run(options()).main()))
+    chosen = options()
+    if chosen.memory is not None:
+        limit_memory(chosen.memory)
+    sys.exit(asyncio.run(Run(chosen).main()))

@@ -30,6 +30,8 @@ export interface ExecuteOptions {
   environment: Record<string, string>;
   /** Seconds for each cell; none without it. */
   timeout?: number;
+  /** The most memory that the kernel may have for itself, in bytes; what asks for more fails. Linux alone keeps to it. */
+  memory?: number;
   /** Go on after a cell that failed. */
   keepGoing?: boolean;
   kernel?: string;
@@ -51,6 +53,7 @@ export function execute(options: ExecuteOptions): Execution {
   const args = [join(__dirname, "execute.py"), options.input, options.output, "--cwd", options.cwd];
   if (options.kernel) args.push("--kernel", options.kernel);
   if (options.timeout) args.push("--timeout", String(options.timeout));
+  if (options.memory) args.push("--memory", String(options.memory));
   if (options.keepGoing) args.push("--keep-going");
   // A process group of its own: a terminal's Ctrl-C reaches the caller alone, which passes it on once.
   const child = spawn(python, args, {

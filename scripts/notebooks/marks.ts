@@ -23,11 +23,11 @@ const library = /^import\b[\s\S]*?from "[./]+\/src";/m;
  *
  * A solution is an answer without points of its own, the check with hidden tests after it is the test that gives them, a
  * written answer is marked by hand. The cell that imports the library is locked: nbgrader puts its own in its place.
- * @param notebook the notebook's number; one that the course does not mark has no marks
+ * @param notebook the notebook's number; one in which all is practice has no marks
  */
 export function gradeMarks(cells: readonly SourceCell[], notebook: string): (GradeMark | null)[] {
   const points = course.find((entry) => entry.notebook === notebook);
-  if (!points || Object.keys(points.exercises).length === 0) return cells.map(() => null);
+  if (!points || Object.values(points.exercises).every((value) => value === 0)) return cells.map(() => null);
   const pointsOf = (of: Partial<Record<string, number>>, id: string): number => {
     if (of[id] === undefined) throw new Error(`src/exercises/course.ts gives "${id}" no points in notebook ${notebook}.`);
     return of[id];

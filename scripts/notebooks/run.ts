@@ -20,6 +20,7 @@ Runs a notebook without a browser, through the same kernel, and shows each cell 
   --profile PROFILE       quick (under 3 minutes), small (for 8 GiB of memory), default (two cores, about 15 minutes) or full
                           (the original's settings)
   --timeout SECONDS       longest time for one cell; none without it
+  --memory GIB            the most memory that the kernel may have: what asks for more fails (Linux)
   --keep-going            go on after a cell that failed
   --update                store the outputs in notebooks/solutions (solution edition, every cell fine)
   --help                  this text
@@ -31,6 +32,8 @@ export interface RunOptions {
   edition: Edition;
   profile: Profile;
   timeout?: number;
+  /** The most memory that the kernel may have for itself, in bytes. */
+  memory?: number;
   keepGoing?: boolean;
   update?: boolean;
 }
@@ -62,6 +65,7 @@ export async function runNotebook(options: RunOptions, print = true): Promise<Ru
     cwd: join(root, folderOf[options.edition]),
     logFile: join(folder, "kernel.log"),
     timeout: options.timeout,
+    memory: options.memory,
     keepGoing: options.keepGoing,
     environment: {
       ALIGNLAB_PROFILE: options.profile,
@@ -133,6 +137,7 @@ function readOptions(args: string[]): RunOptions | null {
       edition: { type: "string", default: "solution" },
       profile: { type: "string", default: "default" },
       timeout: { type: "string" },
+      memory: { type: "string" },
       "keep-going": { type: "boolean", default: false },
       update: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -146,8 +151,10 @@ function readOptions(args: string[]): RunOptions | null {
   if (!profiles.includes(profile)) throw new Error(`--profile is quick, small, default or full, not "${profile}".`);
   const timeout = values.timeout === undefined ? undefined : Number(values.timeout);
   if (timeout !== undefined && !(timeout > 0)) throw new Error(`--timeout is a number of seconds, not "${values.timeout}".`);
+  const memory = values.memory === undefined ? undefined : Math.round(Number(values.memory) * 2 ** 30);
+  if (memory !== undefined && !(memory > 0)) throw new Error(`--memory is a number of GiB, not "${values.memory}".`);
   if (values.update && edition !== "solution") throw new Error("--update stores the solution edition: leave --edition out.");
-  return { name: findNotebook(positionals[0]), edition, profile, timeout, keepGoing: values["keep-going"], update: values.update };
+  return { name: findNotebook(positionals[0]), edition, profile, timeout, memory, keepGoing: values["keep-going"], update: values.update };
 }
 
 async function main(args: string[]): Promise<number> {

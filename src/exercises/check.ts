@@ -1,9 +1,10 @@
 import { display } from "../engine/host";
+import { escapeHtml } from "../engine/html";
 import { exercises, type ExerciseId } from "./checks/index";
 import type { Exercise } from "./exercise";
 import { judge, type Verdict } from "./judge";
 import { record } from "./progressStore";
-import { escape, report } from "./report";
+import { report } from "./report";
 
 /** Ends a cell whose exercise is not right yet, so that "run all" stops there. */
 export class CheckError extends Error {
@@ -55,6 +56,6 @@ export function hint(id: ExerciseId | Exercise<never>): void {
   const head = `${title}, hint ${at + 1} of ${hints.length}`;
   display({
     "text/plain": `${head}: ${hints[at]}`,
-    "text/html": `<div style="border-left:6px dotted #666666;padding:4px 12px"><strong>${escape(head)}</strong><div>${escape(hints[at])}</div></div>`,
+    "text/html": `<div style="border-left:6px dotted #666666;padding:4px 12px"><strong>${escapeHtml(head)}</strong><div>${escapeHtml(hints[at])}</div></div>`,
   });
 }

@@ -1,7 +1,7 @@
 import type { ExerciseId } from "./checks/index";
 import type { QuestionId } from "./questions";
 
-/** What a notebook counts for. A school that weighs its parts otherwise changes the numbers here. */
+/** What a notebook counts for; 0 points are practice, and a notebook with nothing else is not marked. A school that weighs its parts otherwise changes the numbers here. */
 export interface CourseNotebook {
   /** Its number, as in its file's name. */
   notebook: string;
@@ -16,8 +16,8 @@ export const course: readonly CourseNotebook[] = [
   {
     notebook: "00",
     title: "A tour",
-    exercises: {},
-    questions: {},
+    exercises: { "implicit-rewards": 0 },
+    questions: { "help-desk-likelier": 0 },
   },
   {
     notebook: "01",

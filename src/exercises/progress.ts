@@ -1,10 +1,10 @@
 import { display } from "../engine/host";
+import { escapeHtml } from "../engine/html";
 import { inTime } from "./announce";
 import { exercises } from "./checks/index";
 import { course } from "./course";
 import { readEvents, resetEvents, type ProgressEvent } from "./progressStore";
 import { questions } from "./questions";
-import { escape } from "./report";
 
 /** How far an exercise or question is. */
 export interface ItemProgress {
@@ -88,20 +88,23 @@ const done = (items: readonly ItemProgress[], kind: ItemProgress["kind"]): strin
 
 /** A notebook's figures in one line. */
 function summary({ items, points, seconds }: NotebookProgress): string {
-  const parts = [`${done(items, "exercise")} exercises`, `${points.earned} of ${points.possible} points`, `${done(items, "question")} written answers`];
-  return [...parts, seconds > 0 ? inTime(seconds) : "no time yet"].join(", ");
+  const earned = points.possible > 0 ? [`${points.earned} of ${points.possible} points`] : [];
+  return [`${done(items, "exercise")} exercises`, ...earned, `${done(items, "question")} written answers`, seconds > 0 ? inTime(seconds) : "no time yet"].join(", ");
 }
 
 function details(entry: ItemProgress): string {
-  if (entry.kind === "question") return entry.state === "done" ? `answered; up to ${entry.points} points from a reader` : `up to ${entry.points} points from a reader`;
+  const reader = entry.points > 0 ? `up to ${entry.points} points from a reader` : "practice";
+  if (entry.kind === "question") return entry.state === "done" ? `answered; ${reader}` : reader;
   const tries = entry.checks > 0 ? `, ${entry.checks} ${entry.checks === 1 ? "check" : "checks"}` : "";
   const hints = entry.hints > 0 ? `, ${entry.hints} ${entry.hints === 1 ? "hint" : "hints"}` : "";
   const time = entry.seconds > 0 ? `, ${inTime(entry.seconds)}` : "";
-  return `${entry.state === "done" ? entry.points : 0} of ${entry.points} points${tries}${hints}${time}`;
+  const points = entry.points > 0 ? `${entry.state === "done" ? entry.points : 0} of ${entry.points} points` : "practice";
+  return `${points}${tries}${hints}${time}`;
 }
 
-function share({ points }: NotebookProgress): number {
-  return points.possible > 0 ? points.earned / points.possible : 0;
+/** By points, or by what is done in a notebook where all is practice. */
+function share({ items, points }: NotebookProgress): number {
+  return points.possible > 0 ? points.earned / points.possible : items.filter(({ state }) => state === "done").length / items.length;
 }
 
 const short = (text: string): string => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
@@ -121,20 +124,19 @@ function asText(all: readonly NotebookProgress[]): string {
 
 function bar(notebook: NotebookProgress): string {
   const percent = Math.round(100 * share(notebook));
-  const label = `${notebook.points.earned} of ${notebook.points.possible} points`;
   return (
-    `<div role="img" aria-label="${escape(label)}" style="width:320px;max-width:100%;height:12px;border:1px solid #888888;border-radius:3px">` +
+    `<div role="img" aria-label="${percent} % done" style="width:320px;max-width:100%;height:12px;border:1px solid #888888;border-radius:3px">` +
     `<div style="width:${percent}%;height:12px;background:#117733"></div></div>`
   );
 }
 
 function asHtml(all: readonly NotebookProgress[]): string {
-  const cell = (text: string): string => `<td style="text-align:left;padding:1px 12px 1px 0">${escape(text)}</td>`;
+  const cell = (text: string): string => `<td style="text-align:left;padding:1px 12px 1px 0">${escapeHtml(text)}</td>`;
   const parts = all.map((notebook) => {
-    const head = `<strong>${escape(`${notebook.notebook} ${notebook.title}`)}</strong>`;
+    const head = `<strong>${escapeHtml(`${notebook.notebook} ${notebook.title}`)}</strong>`;
     if (notebook.items.length === 0) return `<div style="margin:6px 0">${head}: nothing is marked here</div>`;
-    const rows = notebook.items.map((entry) => `<tr title="${escape(entry.title)}">${cell(`${marks[entry.state]} ${words[entry.state]}`)}${cell(short(entry.title))}${cell(details(entry))}</tr>`);
-    return `<div style="margin:6px 0">${head}: ${escape(summary(notebook))}${bar(notebook)}<table style="margin:4px 0 0 0">${rows.join("")}</table></div>`;
+    const rows = notebook.items.map((entry) => `<tr title="${escapeHtml(entry.title)}">${cell(`${marks[entry.state]} ${words[entry.state]}`)}${cell(short(entry.title))}${cell(details(entry))}</tr>`);
+    return `<div style="margin:6px 0">${head}: ${escapeHtml(summary(notebook))}${bar(notebook)}<table style="margin:4px 0 0 0">${rows.join("")}</table></div>`;
   });
   return `<div>${parts.join("")}</div>`;
 }

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { display } from "../engine/host";
+import { escapeHtml } from "../engine/html";
 import { writeWholeSync } from "../hub/whole";
 import { keepsWork, workFolder } from "./folders";
 import { record } from "./progressStore";
 import { questions, type Question, type QuestionId } from "./questions";
-import { escape } from "./report";
 
 interface StoredAnswer {
   answer: string;
@@ -40,10 +40,10 @@ function store(id: string, answer: string): void {
 
 function bundle(lines: [string, string][], rubric: readonly string[]): Record<string, string> {
   const text = lines.map(([label, value]) => `${label}: ${value}`);
-  const html = lines.map(([label, value]) => `<p><strong>${label}</strong><br>${escape(value).replace(/\n/g, "<br>")}</p>`);
+  const html = lines.map(([label, value]) => `<p><strong>${label}</strong><br>${escapeHtml(value).replace(/\n/g, "<br>")}</p>`);
   if (rubric.length > 0) {
     text.push("A good answer says:", ...rubric.map((point) => `  [ ] ${point}`));
-    html.push(`<p><strong>A good answer says</strong></p><ul>${rubric.map((point) => `<li>${escape(point)}</li>`).join("")}</ul>`);
+    html.push(`<p><strong>A good answer says</strong></p><ul>${rubric.map((point) => `<li>${escapeHtml(point)}</li>`).join("")}</ul>`);
   }
   return { "text/plain": text.join("\n"), "text/html": `<div style="border-left:6px dotted #888888;padding:0 12px">${html.join("")}</div>` };
 }

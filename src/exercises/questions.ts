@@ -6,6 +6,14 @@ export interface Question {
 }
 
 export const questions = {
+  "help-desk-likelier": {
+    ask: "Before any training the model finds the rejected answers likelier than the chosen ones. Where does that come from, and why is it no reason to prefer them?",
+    rubric: [
+      "The model was tuned on chats in which an assistant answers politely, completely and as a program: texts of that kind got high probabilities.",
+      "A probability says how much a text is like what the model was trained on, not how much people like it.",
+      "So what people prefer has to come from outside: here, from the pairs.",
+    ],
+  },
   "prompt-cut-left": {
     ask: "tokenizeRow keeps the end of a long prompt and the beginning of a long answer. Why is a prompt cut from the left?",
     rubric: [

@@ -1,3 +1,4 @@
+import { escapeHtml } from "../engine/html";
 import type { Verdict } from "./judge";
 import { picture } from "./picture";
 import { count, inWords, type Plain } from "./values";
@@ -26,14 +27,14 @@ export function report(verdict: Verdict, hintAt: string): Report {
   const title = `${mark} ${verdict.title}: ${word}`;
   const rows = lines.map(
     ({ label, text }) =>
-      `<tr><th scope="row" style="text-align:left;vertical-align:top;padding:2px 12px 2px 0;white-space:nowrap">${escape(label)}</th>` +
-      `<td style="text-align:left;vertical-align:top;white-space:pre-wrap">${escape(text)}</td></tr>`,
+      `<tr><th scope="row" style="text-align:left;vertical-align:top;padding:2px 12px 2px 0;white-space:nowrap">${escapeHtml(label)}</th>` +
+      `<td style="text-align:left;vertical-align:top;white-space:pre-wrap">${escapeHtml(text)}</td></tr>`,
   );
   return {
     "text/plain": [title, ...lines.map(({ label, text }) => `  ${label}: ${text}`)].join("\n"),
     "text/html":
       `<div style="border-left:6px ${verdict.state === "passed" ? "solid" : "double"} ${colour};padding:4px 12px">` +
-      `<strong>${escape(title)}</strong><table style="margin:6px 0 0 0">${rows.join("")}</table>${picture(verdict)}</div>`,
+      `<strong>${escapeHtml(title)}</strong><table style="margin:6px 0 0 0">${rows.join("")}</table>${picture(verdict)}</div>`,
   };
 }
 
@@ -64,8 +65,4 @@ function placeInWords({ difference, parts }: Verdict): string {
   const place = named === "" ? "the result itself" : `at ${named}`;
   if (says !== "another number") return `${place}: ${says}`;
   return `${place}: got ${inWords(got)}, wanted ${inWords(wanted)}`;
-}
-
-export function escape(text: string): string {
-  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
 }

@@ -21,7 +21,7 @@ const lines = (): string[] => readFileSync(store(), "utf8").trim().split("\n");
 
 test("checks, hints and written answers are kept and drawn; a reset begins anew and keeps what was", async () => {
   progress();
-  assert.match(text(), /^00 A tour: nothing is marked here\n01 DPO from scratch: 0 of 7 exercises, 0 of 80 points, 0 of 5 written answers, no time yet\n {2}░{20} 0 %/);
+  assert.match(text(), /^00 A tour: 0 of 1 exercises, 0 of 1 written answers, no time yet\n {2}░{20} 0 %\n {2}○ A first exercise, implicitRewards: practice\n {2}○ Before any training[^\n]*: practice\n01 DPO from scratch: 0 of 7 exercises, 0 of 80 points, 0 of 5 written answers, no time yet\n {2}░{20} 0 %/);
   await assert.rejects(() => check("pad", (s) => s));
   hint("pad");
   await check("pad", libraryPad);

@@ -1,6 +1,6 @@
 import { test } from "node:test";
 import assert from "node:assert/strict";
-import { editionCells, rewriteImports } from "../../scripts/notebooks/editions";
+import { editionCells, rewriteImports, rewriteLinks } from "../../scripts/notebooks/editions";
 import { parsePercent } from "../../scripts/notebooks/percent";
 
 const source = `// %%
@@ -77,4 +77,12 @@ test("imports resolve from the notebook's own folder", () => {
   );
   assert.equal(rewriteImports(code, "notebooks/solutions"), code);
   assert.equal(rewriteImports('import { a } from "./own";', "notebooks"), 'import { a } from "./source/own";');
+});
+
+test("links that lead out of the notebooks' folder are rewritten for each edition", () => {
+  const text = "[a](../../docs/a.md#b), ![c](../../docs/c.png), [next](01-x.ipynb), [far](https://example.org/../../a)";
+  assert.equal(rewriteLinks(text, "notebooks"), "[a](../docs/a.md#b), ![c](../docs/c.png), [next](01-x.ipynb), [far](https://example.org/../../a)");
+  assert.equal(rewriteLinks(text, "notebooks/solutions"), text);
+  const [cell] = editionCells([{ kind: "markdown", text: "[a](../../docs/a.md)", line: 1 }], "student");
+  assert.equal(cell.text, "[a](../docs/a.md)");
 });

@@ -88,3 +88,10 @@ test("an unknown kernel is one sentence", async () => {
   assert.equal(run.exitCode, 2);
   assert.ok(run.events.some((event) => event.event === "fatal" && /"nowhere" is not installed/.test(event.message)));
 });
+
+test("under a limit of memory what asks for more fails, and the kernel goes on", { skip: process.platform !== "linux" && "only Linux keeps to the limit" }, async () => {
+  const run = await runCells(["block = bytearray(300 << 20)", "more = bytearray(900 << 20)", "print(len(block))"], { memory: 1 << 30, keepGoing: true });
+  const failed = run.events.flatMap((event) => (event.event === "cell-end" && event.failure ? [[event.index, event.failure.ename]] : []));
+  assert.deepEqual(failed, [[1, "MemoryError"]]);
+  assert.equal(run.text(2), `${300 << 20}\n`);
+});

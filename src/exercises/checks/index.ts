@@ -2,10 +2,12 @@ import { dpoLoss } from "./dpo";
 import { getLogProb } from "./logprob";
 import { pad, padCollate } from "./pad";
 import { applyChatTemplate, tokenizeRow } from "./preference";
+import { implicitRewards } from "./tour";
 import { trainStep } from "./trainStep";
 
 /** Every exercise that `check` knows by name. */
 export const exercises = {
+  "implicit-rewards": implicitRewards,
   "apply-chat-template": applyChatTemplate,
   "tokenize-row": tokenizeRow,
   pad,

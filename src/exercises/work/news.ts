@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { display } from "../../engine/host";
-import { escape } from "../report";
+import { escapeHtml } from "../../engine/html";
 import { editionNews, howToRenew } from "./changes";
 import type { NotebookFile } from "./edition";
 
@@ -36,9 +36,9 @@ function readNotebook(file: string): NotebookFile | null {
 }
 
 function say(head: string, lines: string[], end: string): void {
-  const list = lines.length === 0 ? "" : `<ul>${lines.map((line) => `<li>${escape(line)}</li>`).join("")}</ul>`;
+  const list = lines.length === 0 ? "" : `<ul>${lines.map((line) => `<li>${escapeHtml(line)}</li>`).join("")}</ul>`;
   display({
     "text/plain": [head, ...lines.map((line) => `  ${line}`), end].join("\n"),
-    "text/html": `<div style="border-left:6px dotted #888888;padding:4px 12px"><strong>${escape(head)}</strong>${list}<div>${escape(end)}</div></div>`,
+    "text/html": `<div style="border-left:6px dotted #888888;padding:4px 12px"><strong>${escapeHtml(head)}</strong>${list}<div>${escapeHtml(end)}</div></div>`,
   });
 }

@@ -38,7 +38,7 @@ test("a copy of an older edition says what changed and how to take it over, with
   showEditionNews(path, folder);
   assert.equal(shown.length, 1);
   assert.match(shown[0]["text/plain"], /newer edition of this notebook\.\n {2}A <b>title<\/b>: text changed\n[\s\S]*npm run renew -- 09/);
-  assert.match(shown[0]["text/html"], /<li>A &lt;b&gt;title&lt;\/b&gt;: text changed<\/li>/);
+  assert.match(shown[0]["text/html"], /<li>A &#60;b&#62;title&#60;\/b&#62;: text changed<\/li>/);
 });
 
 test("a copy of the newest edition, a file that cannot be read, an unknown and no file say nothing", () => {
