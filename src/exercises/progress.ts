@@ -124,8 +124,10 @@ function asText(all: readonly NotebookProgress[]): string {
 
 function bar(notebook: NotebookProgress): string {
   const percent = Math.round(100 * share(notebook));
+  const { earned, possible } = notebook.points;
+  const label = possible > 0 ? `${earned} of ${possible} points` : `${percent} % done`;
   return (
-    `<div role="img" aria-label="${percent} % done" style="width:320px;max-width:100%;height:12px;border:1px solid #888888;border-radius:3px">` +
+    `<div role="img" aria-label="${label}" style="width:320px;max-width:100%;height:12px;border:1px solid #888888;border-radius:3px">` +
     `<div style="width:${percent}%;height:12px;background:#117733"></div></div>`
   );
 }

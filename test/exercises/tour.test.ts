@@ -19,6 +19,6 @@ const wrong: Record<string, ImplicitRewards> = {
 };
 for (const [name, answer] of Object.entries(wrong)) recognises(implicitRewards, name, answer);
 namesAll(implicitRewards, Object.keys(wrong));
-refuses(implicitRewards, "probabilities subtracted", (logps, refLogps, beta) => logps.map((logp, answer) => beta * (Math.exp(logp) - Math.exp(refLogps[answer]!))), /wanted/);
-refuses(implicitRewards, "knows the trials by heart", (logps) => (logps.length === 1 ? [-1] : [0.4, 0.1]), /wanted/);
-refuses(implicitRewards, "only the first answer", (logps, refLogps, beta) => solution(logps.slice(0, 1), refLogps, beta), /wanted/);
+refuses(implicitRewards, "probabilities subtracted", (logps, refLogps, beta) => logps.map((logp, answer) => beta * (Math.exp(logp) - Math.exp(refLogps[answer]!))), /^\[0\]: another number$/);
+refuses(implicitRewards, "knows the trials by heart", (logps) => (logps.length === 1 ? [-1] : [0.4, 0.1]), /^\[1\]: another number$/);
+refuses(implicitRewards, "only the first answer", (logps, refLogps, beta) => solution(logps.slice(0, 1), refLogps, beta), /it has 1 entry, where 2 are wanted/);

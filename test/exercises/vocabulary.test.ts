@@ -96,7 +96,7 @@ test("html in a student's values is shown, not run", async () => {
 });
 
 test("an unknown exercise lists the known ones; one of a teacher's own works", async () => {
-  await assert.rejects(() => check("dpo" as never, (() => 0) as never), /There is no exercise "dpo"\. The exercises: apply-chat-template/);
+  await assert.rejects(() => check("dpo" as never, (() => 0) as never), /There is no exercise "dpo"\. The exercises: implicit-rewards, apply-chat-template/);
   const own = exercise<{ x: number }, (x: number) => number>({
     id: "twice", title: "Twice", minutes: 1, returns: "a number", hints: ["Add it to itself."], trials: [{ tried: "3", input: { x: 3 } }],
     call: (answer, { x }) => answer(x), right: ({ x }) => 2 * x, mistakes: [{ name: "square", says: "That is the square.", wrong: ({ x }) => x * x }],

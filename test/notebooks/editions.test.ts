@@ -83,6 +83,6 @@ test("links that lead out of the notebooks' folder are rewritten for each editio
   const text = "[a](../../docs/a.md#b), ![c](../../docs/c.png), [next](01-x.ipynb), [far](https://example.org/../../a)";
   assert.equal(rewriteLinks(text, "notebooks"), "[a](../docs/a.md#b), ![c](../docs/c.png), [next](01-x.ipynb), [far](https://example.org/../../a)");
   assert.equal(rewriteLinks(text, "notebooks/solutions"), text);
-  const [cell] = editionCells([{ kind: "markdown", text: "[a](../../docs/a.md)", line: 1 }], "student");
+  const [cell] = editionCells([{ kind: "markdown", text: "[a](../../docs/a.md)", line: 1, options: {} }], "student");
   assert.equal(cell.text, "[a](../docs/a.md)");
 });
