@@ -65,7 +65,8 @@ function cell(at: Point, gradientNorm = 1): GrowthCell {
 test("rows: ratios against the peer at the same point; sides that compute something else are not compared", () => {
   const [ours, torch] = growthRows([cell(point(1, 64))]);
   assert.deepEqual([ours!.ratio, ours!.memory_ratio, ours!.predicted_bytes, torch!.ratio], [3, 0.5, 2.1e9, null]);
-  assert.throws(() => growthRows([cell(point(1, 64), 1.2)]), /do not compute the same/);
+  assert.equal(growthRows([cell(point(1, 64), 1.3)]).length, 2, "norms in bfloat16 hang on rounding");
+  assert.throws(() => growthRows([cell(point(1, 64), 1.6)]), /do not compute the same/);
 });
 
 test("the report writes chart, CSV and JSON, and names what was left out", () => {
