@@ -1,22 +1,19 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { before, describe, test } from "node:test";
 import { validatePreferenceRows, type PreferenceRow } from "../../src/data/preference";
 import { openModel } from "../../src/hub/source";
 import { PACKAGED_MODEL } from "../../src/hub/cache";
 import { Tokenizer } from "../../src/tokens/tokenizer";
+import { assertRefused, cardFiles, readRows } from "./dataSets";
 import { countMarkers, duplicateProblems, emojiProblems, fieldProblems, lengthProblems, markerProblems, words, type LabelledText } from "./pairChecks";
 
 const folder = path.join(__dirname, "../../data/human-like");
 const TOKENS: [number, number] = [30, 200];
 
-function readLines<Row>(file: string): Row[] {
-  return readFileSync(path.join(folder, file), "utf8").replace(/\n$/, "").split("\n").map((line) => JSON.parse(line) as Row);
-}
-
-const train = readLines<PreferenceRow>("train.jsonl");
-const unseen = readLines<{ text: string }>("unseen.jsonl");
+const train = readRows<PreferenceRow>(path.join(folder, "train.jsonl"));
+const unseen = readRows<{ text: string }>(path.join(folder, "unseen.jsonl"));
 
 function labelled(rows: readonly PreferenceRow[], others: readonly { text: string }[]): LabelledText[] {
   const fromRow = (row: PreferenceRow, index: number): LabelledText[] => (["prompt", "chosen", "rejected"] as const).map((field) => ({ label: `train ${index} ${field}`, text: row[field] }));
@@ -26,10 +23,6 @@ function labelled(rows: readonly PreferenceRow[], others: readonly { text: strin
 /** `count` rows of the data set with some of their fields replaced. */
 function doctored(count: number, change: (row: PreferenceRow, index: number) => Partial<PreferenceRow>): PreferenceRow[] {
   return train.slice(0, count).map((row, index) => ({ ...row, ...change(row, index) }));
-}
-
-function assertRefused(problems: string[], pattern: RegExp): void {
-  assert.ok(problems.some((problem) => pattern.test(problem)), `no problem matches ${pattern}: ${problems.slice(0, 5).join("; ") || "none at all"}`);
 }
 
 const countWords = (text: string): number => words(text).length;
@@ -69,14 +62,8 @@ describe("data/human-like", () => {
   });
 
   test("has a card whose front matter names licence, size and the files that are there", () => {
-    const card = readFileSync(path.join(folder, "README.md"), "utf8");
-    const front = /^---\n([\s\S]*?)\n---\n/.exec(card)?.[1] ?? "";
-    assert.match(front, /^license: cc0-1\.0$/m);
-    assert.match(front, /^\s+- n<1K$/m);
-    const files = [...front.matchAll(/path: (\S+)/g)].map((match) => match[1]);
-    assert.deepEqual(files, ["train.jsonl", "unseen.jsonl"]);
-    for (const file of files) assert.ok(existsSync(path.join(folder, file)), file);
-    assert.match(card, /synthetic/);
+    assert.deepEqual(cardFiles(folder), ["train.jsonl", "unseen.jsonl"]);
+    assert.match(readFileSync(path.join(folder, "README.md"), "utf8"), /synthetic/);
   });
 });
 
