@@ -1,7 +1,7 @@
-import type { Tensor1D } from "@tensorflow/tfjs";
+import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { LlamaForSequenceClassification } from "../model/classification";
-import type { PackedScores } from "../tokens/scoredPairs";
+import type { PackedTexts } from "../tokens/scoredPairs";
 import type { PairRewards } from "./reward";
 import { inOrder, statesAt, toTreeTensors, TREE_ORDER, type TreeTensors } from "./tree";
 
@@ -14,13 +14,36 @@ export interface ScoreTensors extends TreeTensors {
 const { list: scoreTensorList, from: scoreTensorsFrom } = inOrder<ScoreTensors>([...TREE_ORDER, "scored"]);
 export { scoreTensorList, scoreTensorsFrom };
 
-export function toScoreTensors(packed: PackedScores): ScoreTensors {
+export function toScoreTensors(packed: PackedTexts): ScoreTensors {
   return { ...toTreeTensors(packed), scored: tf.tensor1d(packed.scored, "int32") };
 }
 
-/** Rewards of the pairs of a packed batch under a classifier of one label. @returns chosen and rejected, each [pairs] */
-export function pairRewards(model: LlamaForSequenceClassification, tensors: ScoreTensors): Pick<PairRewards, "chosen" | "rejected"> {
-  const rewards = tf.reshape(model.scores(statesAt(model, tensors, tensors.scored)), [-1]) as Tensor1D;
-  const pairs = rewards.size / 2;
-  return { chosen: tf.slice(rewards, [0], [pairs]), rejected: tf.slice(rewards, [pairs], [pairs]) };
+/** Scores of the texts of a packed batch. @returns [texts, labels] */
+export function textScores(model: LlamaForSequenceClassification, tensors: ScoreTensors): Tensor2D {
+  return model.scores(statesAt(model, tensors, tensors.scored));
 }
+
+/** Scores of a batch of pairs under a classifier. */
+export interface PairScores {
+  /** Of the chosen texts, [pairs, labels]. */
+  chosen: Tensor2D;
+  rejected: Tensor2D;
+  /** By how much the chosen text should win, [pairs]; only where the rows say it. */
+  margin?: Tensor1D | undefined;
+}
+
+/** Scores of the pairs of a packed batch. */
+export function pairScores(model: LlamaForSequenceClassification, tensors: ScoreTensors): Pick<PairScores, "chosen" | "rejected"> {
+  const scores = textScores(model, tensors);
+  const [pairs, labels] = [scores.shape[0] / 2, scores.shape[1]];
+  return { chosen: tf.slice(scores, [0, 0], [pairs, labels]), rejected: tf.slice(scores, [pairs, 0], [pairs, labels]) };
+}
+
+/** The scores of a classifier of one label as rewards. */
+export function asRewards({ chosen, rejected, margin }: PairScores): PairRewards {
+  const vector = (scores: Tensor2D): Tensor1D => tf.reshape(scores, [-1]) as Tensor1D;
+  return { chosen: vector(chosen), rejected: vector(rejected), ...(margin ? { margin } : {}) };
+}
+
+/** Rewards of the pairs of a packed batch under a classifier of one label. @returns chosen and rejected, each [pairs] */
+export const pairRewards = (model: LlamaForSequenceClassification, tensors: ScoreTensors): Pick<PairRewards, "chosen" | "rejected"> => asRewards(pairScores(model, tensors));
