@@ -11,7 +11,7 @@ export type { Precision } from "./engine/recorder";
 export { RandomSource } from "./engine/random";
 export { dropout, multinomial, statelessGamma, statelessNormal, statelessTruncatedNormal, statelessUniform, statelessUniformInt, type Seed } from "./engine/stateless";
 
-export { PACKAGED_MODEL, cacheDir } from "./hub/cache";
+export { PACKAGED_ENCODER, PACKAGED_MODEL, cacheDir } from "./hub/cache";
 export type { HfConfig } from "./hub/config";
 export { openGguf, type Gguf, type GgufTensor } from "./hub/gguf";
 export { openSafetensors, type Dtype, type Safetensors } from "./hub/safetensors";
@@ -52,7 +52,10 @@ export { LlamaForCausalLM } from "./model/llama";
 export { addLora, LORA_DEFAULTS, LORA_TARGETS, Lora, type LoraConfig, type LoraTarget } from "./model/lora";
 export { loadAdapter, saveAdapter, type SaveAdapterOptions } from "./model/loraFiles";
 export { loadModel, saveModel, type LoadedModel, type ModelParts, type SaveOptions } from "./model/load";
-export { loadSequenceClassifier, type LoadedClassifier } from "./model/loadClassifier";
+export { loadSequenceClassifier, type LoadedClassifier, type SequenceClassifier } from "./model/loadClassifier";
+export { EncoderForSequenceClassification } from "./model/encoderClassification";
+export type { EncoderConfig } from "./model/encoderConfig";
+export { pipeline, type ClassificationOptions, type LabelScore, type TextClassificationPipeline, type TextToClassify } from "./model/pipeline";
 
 export { reliability, type Reliability, type ReliabilityBin } from "./loss/calibration";
 export { dpoLoss } from "./loss/dpo";

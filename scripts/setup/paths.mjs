@@ -23,6 +23,7 @@ export function projectPaths(root = ROOT) {
       tensorflowCuda: path.join(requirements, 'tensorflow-cuda.txt'),
       cuda: path.join(requirements, 'cuda.txt'),
       weights: path.join(requirements, 'weights.txt'),
+      encoder: path.join(requirements, 'encoder.txt'),
     },
     work: path.join(root, '.cache'),
   };

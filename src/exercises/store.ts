@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { loadRows, type Row } from "../data/rows";
 import { display } from "../engine/host";
 import { table, type Table } from "../log/table";
-import { SCORE_NAME } from "../model/classifierHead";
+import { scoreNameOf } from "../model/classifierHead";
 import { loadModel, saveModel, type LoadedModel, type ModelParts } from "../model/load";
 import { loadSequenceClassifier, type LoadedClassifier } from "../model/loadClassifier";
 import { checkName, findItem, missing, removeItem, storedItems, writeItem, type StoredKind } from "./storedItems";
@@ -70,7 +70,7 @@ async function put(name: string, thing: unknown): Promise<void> {
   if (isModelParts(thing)) {
     if (typeof thing.tokenizer?.save !== "function") throw new TypeError(`store.put("${name}"): a model is stored with its tokenizer: { model, tokenizer }.`);
     const card = ["---", "library_name: transformers", "tags:", "- alignlab", "---", "", `# ${name}`, ""].join("\n");
-    const kind = thing.model.parameters.has(SCORE_NAME) ? "classifier" : "model";
+    const kind = thing.model.parameters.has(scoreNameOf(thing.model.hfConfig)) ? "classifier" : "model";
     return writeItem(name, kind, (folder) => saveModel(join(folder, "model"), thing, { card }));
   }
   if (areRows(thing)) {

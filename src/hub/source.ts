@@ -1,12 +1,13 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
-import { PACKAGED_MODEL, PACKAGED_WEIGHTS, packagedWeightsPath, rememberedSha256 } from "./cache";
+import { PACKAGED_ENCODER, PACKAGED_MODEL, PACKAGED_WEIGHTS, packagedWeightsPath, rememberedSha256 } from "./cache";
 import type { HfConfig } from "./config";
 import { downloadModel } from "./download";
 import { openFolder } from "./folder";
 import { openGguf } from "./gguf";
 import { ggufConfig, ggufNames, readGgufTensor } from "./ggufModel";
 import { ggufTokenizer, type TokenizerFiles } from "./ggufTokenizer";
+import { packagedEncoderFolder } from "./packagedEncoder";
 
 /** A model's weights under their Hugging Face names, read one by one. */
 export interface ModelTensors {
@@ -37,15 +38,16 @@ export interface OpenModelOptions {
 
 /**
  * Opens a model without loading its weights.
- * @param idOrPath `PACKAGED_MODEL`, a folder in Hugging Face's layout, a `.gguf` file, or a hub id `owner/name`
+ * @param idOrPath `PACKAGED_MODEL`, `PACKAGED_ENCODER`, a folder in Hugging Face's layout, a `.gguf` file, or a hub id `owner/name`
  */
 export async function openModel(idOrPath: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
   if (idOrPath === PACKAGED_MODEL) return openPackaged();
+  if (idOrPath === PACKAGED_ENCODER) return openFolder(await packagedEncoderFolder(), PACKAGED_ENCODER);
   const kind = await stat(idOrPath).catch(() => undefined);
   if (kind?.isDirectory()) return openFolder(idOrPath, path.basename(path.resolve(idOrPath)));
   if (kind?.isFile() && idOrPath.endsWith(".gguf")) return openGgufModel(idOrPath);
   if (!kind && /^[\w.-]+\/[\w.-]+$/.test(idOrPath)) return openFolder(await downloadModel(idOrPath, options), idOrPath);
-  throw new Error(`${JSON.stringify(idOrPath)} is no model: neither ${JSON.stringify(PACKAGED_MODEL)} (the packaged one), nor an existing folder or .gguf file, nor a hub id like "owner/name".`);
+  throw new Error(`${JSON.stringify(idOrPath)} is no model: neither ${JSON.stringify(PACKAGED_MODEL)} or ${JSON.stringify(PACKAGED_ENCODER)} (the packaged ones), nor an existing folder or .gguf file, nor a hub id like "owner/name".`);
 }
 
 async function openPackaged(): Promise<ModelFiles> {

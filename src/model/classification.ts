@@ -1,10 +1,11 @@
 import type { Tensor, Tensor1D, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { HfConfig } from "../hub/config";
-import { labelNames, numLabelsOf, SCORE_NAME, withFreshHead, withLabels, type FreshHead } from "./classifierHead";
+import { labelsOf, numLabelsOf, SCORE_NAME, withFreshHead, withLabels, type FreshHead } from "./classifierHead";
 import { parseLlamaConfig } from "./config";
-import { bodyShapes, createParameters, LlamaModel, type LlamaForCausalLM, type ReadTensor } from "./llama";
+import { bodyShapes, LlamaModel, type LlamaForCausalLM } from "./llama";
 import { embedding } from "./ops";
+import { createParameters, type ReadTensor } from "./pretrained";
 
 /**
  * A Llama body with a score head, transformers' `LlamaForSequenceClassification`: the head reads the last token that is not
@@ -39,7 +40,17 @@ export class LlamaForSequenceClassification extends LlamaModel {
 
   /** What each score is called. */
   get labels(): string[] {
-    return Array.from({ length: this.numLabels }, (_, i) => labelNames(this.hfConfig)?.[i] ?? `LABEL_${i}`);
+    return labelsOf(this.hfConfig);
+  }
+
+  /** What is trained where the head alone is. */
+  get headParameters(): string[] {
+    return [SCORE_NAME];
+  }
+
+  /** Tokens of the longest text. */
+  get maxTokens(): number {
+    return this.config.maxPositionEmbeddings;
   }
 
   /** The token that is skipped when a text's last one is looked for, wherever it stands; null where the model has none. Saved in config.json. */

@@ -1,10 +1,19 @@
 import { RandomSource } from "../engine/random";
-import type { HfConfig } from "../hub/config";
+import { isEncoderConfig, type EncoderType, type HfConfig } from "../hub/config";
 import { UnsupportedModelError } from "./config";
-import type { ReadTensor } from "./llama";
+import { ENCODER_LAYOUTS, freshNames } from "./encoderLayout";
+import type { ReadTensor } from "./pretrained";
 
-/** The head of a classifier, which has it in place of `lm_head.weight`. */
+/** The head of a Llama classifier, which has it in place of `lm_head.weight`. */
 export const SCORE_NAME = "score.weight";
+
+/** The matrix of a family's classifier that gives the scores: where a file has it, it holds a head. */
+export const scoreNameOf = (config: HfConfig): string => (isEncoderConfig(config) ? `${ENCODER_LAYOUTS[config.model_type as EncoderType].score}.weight` : SCORE_NAME);
+
+/** The parameters of a family's classifier that are drawn anew where a body has no head yet. */
+export const headNamesOf = (config: HfConfig): string[] => (isEncoderConfig(config) ? freshNames(config.model_type as EncoderType) : [SCORE_NAME]);
+
+const CLASSES: Record<string, string> = { bert: "Bert", distilbert: "DistilBert", roberta: "Roberta" };
 
 /** A head that is still to be made. */
 export interface FreshHead {
@@ -17,7 +26,10 @@ export interface FreshHead {
 }
 
 /** What config.json calls each label, by its number as text. */
-export const labelNames = (config: HfConfig): Record<string, string> | undefined => config.id2label as Record<string, string> | undefined;
+const labelNames = (config: HfConfig): Record<string, string> | undefined => config.id2label as Record<string, string> | undefined;
+
+/** What each of a classifier's scores is called, in their order. */
+export const labelsOf = (config: HfConfig): string[] => Array.from({ length: numLabelsOf(config) }, (_, i) => labelNames(config)?.[i] ?? `LABEL_${i}`);
 
 /** As transformers counts them: by `id2label`, else `num_labels`, else 2. */
 export function numLabelsOf(config: HfConfig): number {
@@ -28,7 +40,7 @@ export function numLabelsOf(config: HfConfig): number {
 }
 
 /**
- * A causal language model's config.json as a classifier's.
+ * The config.json of a causal language model or an encoder as a classifier's.
  * @throws RangeError for a number of labels that is none, or names that do not fit it
  */
 export function withLabels(config: HfConfig, { numLabels, id2label }: FreshHead): HfConfig {
@@ -40,14 +52,22 @@ export function withLabels(config: HfConfig, { numLabels, id2label }: FreshHead)
   }
   const { num_labels: _, ...rest } = config;
   return {
-    ...rest, architectures: ["LlamaForSequenceClassification"],
+    ...rest, architectures: [`${CLASSES[config.model_type] ?? "Llama"}ForSequenceClassification`],
     id2label: Object.fromEntries(names.map((name, i) => [i, name])), label2id: Object.fromEntries(names.map((name, i) => [name, i])),
   } as HfConfig;
 }
 
-/** A reader that makes the head's weights itself, drawn as transformers draws them: normal, of deviation `initializer_range`. */
-export function withFreshHead(config: HfConfig, read: ReadTensor, seed = 0): ReadTensor {
+/**
+ * A reader that makes the head's weights itself, drawn as transformers draws them: normal, of deviation `initializer_range`, and
+ * biases 0.
+ * @param fresh what is drawn
+ */
+export function withFreshHead(config: HfConfig, read: ReadTensor, seed = 0, fresh: readonly string[] = headNamesOf(config)): ReadTensor {
   const random = new RandomSource(seed);
   const deviation = typeof config.initializer_range === "number" ? config.initializer_range : 0.02;
-  return (name, shape) => (name === SCORE_NAME ? Float32Array.from({ length: shape[0]! * shape[1]! }, () => deviation * random.normal()) : read(name, shape));
+  return (name, shape) => {
+    if (!fresh.includes(name)) return read(name, shape);
+    const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
+    return name.endsWith(".bias") ? values : values.map(() => deviation * random.normal());
+  };
 }

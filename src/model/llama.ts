@@ -1,12 +1,14 @@
 import type { Tensor1D, Tensor2D, Tensor3D, Variable } from "@tensorflow/tfjs";
-import { tf, toResource } from "../engine/backend";
+import { tf } from "../engine/backend";
 import { attentionBias, type AttentionLayout, type AttentionWeights } from "./attention";
-import { requireCapacity } from "../engine/capacity";
 import type { HfConfig } from "../hub/config";
-import { UnsupportedModelError, parseLlamaConfig, type LlamaConfig } from "./config";
+import { parseLlamaConfig, type LlamaConfig } from "./config";
 import { checkpointedLayers, throughLayers } from "./decoderLayer";
 import type { LayerAdapters } from "./lowRank";
 import { embedding, linear, rmsNorm } from "./ops";
+import { createParameters, PretrainedModel, type ReadTensor } from "./pretrained";
+
+export { createParameters, type ReadTensor } from "./pretrained";
 
 /** One transformer layer's weights, matrices [out, in]. */
 export interface LlamaLayer extends AttentionWeights {
@@ -45,9 +47,6 @@ export function parameterShapes(config: LlamaConfig): Map<string, number[]> {
   return all;
 }
 
-/** Reads one tensor's values: float32, row-major, under Hugging Face's name. */
-export type ReadTensor = (name: string, shape: number[]) => Promise<Float32Array> | Float32Array;
-
 /** Tokens, where each stands in its text, and how they attend. */
 export interface SequenceLayout {
   /** int32 [batch, length], as are the positions. */
@@ -68,57 +67,19 @@ export interface Adapter {
   deltaOf(parameter: string): Tensor2D | null;
 }
 
-let modelCount = 0;
-
-/**
- * Makes a model's parameters, one tensor after the other.
- * @throws UnsupportedModelError when a tensor has another number of values than its shape; BackendError for a model that
- * the backend in use cannot train; none is left behind
- */
-export async function createParameters(shapes: ReadonlyMap<string, number[]>, read: ReadTensor): Promise<Map<string, Variable>> {
-  await tf.ready();
-  requireCapacity(new Map([...shapes].map(([name, shape]) => [name, tf.util.sizeFromShape(shape)])));
-  const prefix = `llama${modelCount++}`;
-  const parameters = new Map<string, Variable>();
-  try {
-    for (const [name, shape] of shapes) {
-      const values = await read(name, shape);
-      const expected = shape.reduce((product, size) => product * size, 1);
-      if (values.length !== expected) throw new UnsupportedModelError(`Tensor ${name} has ${values.length} values, the config's shape [${shape}] needs ${expected}.`);
-      const initial = tf.tensor(values, shape);
-      parameters.set(name, toResource(tf.variable(initial, true, `${prefix}/${name}`)));
-      initial.dispose();
-    }
-  } catch (error) {
-    for (const parameter of parameters.values()) parameter.dispose();
-    throw error;
-  }
-  return parameters;
-}
-
 /**
  * The body that models of the Llama family (SmolLM, SmolLM2) share: RoPE, grouped-query attention, RMSNorm, SwiGLU.
  * Its parameters are tf.Variables in TensorFlow's memory; every method may be called inside `jit`.
  */
-export abstract class LlamaModel {
+export abstract class LlamaModel extends PretrainedModel {
   readonly config: LlamaConfig;
-  /** Parameters under Hugging Face's names; those of an adapter are not among them. */
-  readonly parameters: ReadonlyMap<string, Variable>;
   readonly layers: readonly LlamaLayer[];
   private attached: Adapter | null = null;
-  /** Names the exact weights, for caches on disk; null once they have been trained or for weights of unknown origin. */
-  fingerprint: string | null = null;
-  /** Whether the backward pass computes each layer anew from its input, so that its values need not be kept. */
-  gradientCheckpointing = false;
 
   /** @param hfConfig config.json as Hugging Face writes it, kept for saving */
-  protected constructor(
-    readonly hfConfig: HfConfig,
-    config: LlamaConfig,
-    parameters: Map<string, Variable>,
-  ) {
+  protected constructor(hfConfig: HfConfig, config: LlamaConfig, parameters: Map<string, Variable>) {
+    super(hfConfig, parameters);
     this.config = config;
-    this.parameters = parameters;
     const layer = (index: number): LlamaLayer =>
       Object.fromEntries(Object.entries(LAYER_NAMES).map(([key, name]) => [key, parameters.get(`model.layers.${index}.${name}.weight`)!])) as unknown as LlamaLayer;
     this.layers = Array.from({ length: config.numHiddenLayers }, (_, index) => layer(index));
@@ -132,11 +93,11 @@ export abstract class LlamaModel {
   }
 
   /** What training moves: the adapter's parameters where there is one, else all. */
-  get trainableParameters(): ReadonlyMap<string, Variable> {
+  override get trainableParameters(): ReadonlyMap<string, Variable> {
     return this.attached?.parameters ?? this.parameters;
   }
 
-  get adapter(): Adapter | null {
+  override get adapter(): Adapter | null {
     return this.attached;
   }
 
@@ -146,11 +107,6 @@ export abstract class LlamaModel {
     this.layers.forEach((layer, i) => (layer.adapters = adapter?.layers[i]));
     for (const parameter of this.parameters.values()) parameter.trainable = adapter === null;
     this.fingerprint = null;
-  }
-
-  /** Number of parameters, the tied head counted once. */
-  get parameterCount(): number {
-    return [...this.parameters.values()].reduce((sum, parameter) => sum + parameter.size, 0);
   }
 
   /** Hidden states after the final norm: [batch, length, hidden]. */
@@ -170,34 +126,6 @@ export abstract class LlamaModel {
     const mask = tf.cast(attentionMask, "int32");
     const positions = tf.maximum(tf.sub(tf.cumsum(mask, 1), tf.scalar(1, "int32")), tf.scalar(0, "int32")) as Tensor2D;
     return this.hiddenStates({ inputIds, positions, attention: { bias: attentionBias(mask) } });
-  }
-
-  /** A parameter's values, with an adapter's update of it where there is one. */
-  async read(name: string): Promise<Float32Array> {
-    const parameter = this.parameters.get(name)!;
-    const delta = this.attached?.deltaOf(name);
-    if (!delta) return (await parameter.data()) as Float32Array;
-    const sum = tf.add(parameter, delta);
-    try {
-      return (await sum.data()) as Float32Array;
-    } finally {
-      tf.dispose([sum, delta]);
-    }
-  }
-
-  /** Copies another model's weights into this one, in place. */
-  copyWeightsFrom(other: LlamaModel): void {
-    for (const [name, parameter] of this.parameters) {
-      const source = other.parameters.get(name);
-      if (!source) throw new Error(`copyWeightsFrom: the other model has no ${name}.`);
-      parameter.assign(source as never);
-    }
-    this.fingerprint = other.fingerprint;
-  }
-
-  /** Frees the weights. */
-  dispose(): void {
-    for (const parameter of this.parameters.values()) parameter.dispose();
   }
 }
 

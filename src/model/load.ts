@@ -1,9 +1,11 @@
+import { isEncoderConfig } from "../hub/config";
 import { openModel, type OpenModelOptions } from "../hub/source";
 import { saveModelFolder, type SavedDtype } from "../hub/save";
 import { Tokenizer } from "../tokens/tokenizer";
 import { SCORE_NAME } from "./classifierHead";
 import { parseLlamaConfig, UnsupportedModelError } from "./config";
-import { LlamaForCausalLM, parameterShapes, type LlamaModel } from "./llama";
+import { LlamaForCausalLM, parameterShapes } from "./llama";
+import type { PretrainedModel } from "./pretrained";
 
 /** A model ready for use, with its tokenizer and what it takes to save it again. */
 export interface LoadedModel {
@@ -22,6 +24,7 @@ export interface LoadedModel {
  */
 export async function loadModel(idOrPath: string, options: OpenModelOptions = {}): Promise<LoadedModel> {
   const files = await openModel(idOrPath, options);
+  if (isEncoderConfig(files.config)) throw new UnsupportedModelError(`${files.name} is an encoder (${files.config.model_type}): it reads texts and generates none. Load it as a classifier with loadSequenceClassifier.`);
   const config = parseLlamaConfig(files.config);
   if (files.tensors.names().includes(SCORE_NAME)) throw new UnsupportedModelError(`${files.name} is a classifier: it scores texts and has no language model's head. Load it with loadSequenceClassifier.`);
   checkTensors(files.name, files.tensors, parameterShapes(config));
@@ -51,7 +54,7 @@ export interface SaveOptions {
 
 /** What `saveModel` takes: a model of any kind, and its tokenizer. */
 export interface ModelParts {
-  model: LlamaModel;
+  model: PretrainedModel;
   tokenizer: Tokenizer;
   generationConfig?: Record<string, unknown>;
 }

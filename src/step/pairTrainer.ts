@@ -4,7 +4,7 @@ import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import type { PairScores } from "../loss/scores";
 import type { LlamaForSequenceClassification } from "../model/classification";
-import { SCORE_NAME } from "../model/classifierHead";
+import { isEncoder, type SequenceClassifier } from "../model/loadClassifier";
 import type { PackingOptions } from "../tokens/packing";
 import { longestText, tokenizeRewardRows, type RewardRow, type ScoredRow } from "../tokens/rewardRows";
 import { packScores } from "../tokens/scoredPairs";
@@ -13,7 +13,7 @@ import { chunks } from "./batches";
 import type { MemoryNeeds } from "./memoryAdvice";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
-import { packedScoring, type PairScoring } from "./pairScoring";
+import { packedScoring, paddedScoring, type PairScoring } from "./pairScoring";
 import { roundingOfRun } from "./shapeCount";
 import { TrainingLoop } from "./trainer";
 import type { LossFunction } from "./trainStep";
@@ -28,7 +28,7 @@ export interface PairConfig extends TrainingArguments {
 
 export interface PairTrainerOptions<Config extends PairConfig> extends MethodTrainerOptions<RewardRow, Config> {
   /** The classifier. Its weights are trained in place. */
-  model: LlamaForSequenceClassification;
+  model: SequenceClassifier;
 }
 
 /** What a method makes of pairs and their scores. */
@@ -54,8 +54,8 @@ export interface HeldOutScores {
 /**
  * What the trainers of classifiers on preference pairs have in common: rows, packing, evaluation.
  *
- * Whatever beginning the texts of a batch share, a pair's prompt first of all, is computed once, and scores are float32 in
- * every precision.
+ * Of a causal model, whatever beginning the texts of a batch share, a pair's prompt first of all, is computed once; an encoder's
+ * texts are padded. Scores are float32 in every precision.
  */
 export abstract class PairTrainer<Config extends PairConfig> extends MethodTrainer {
   readonly args: Config;
@@ -64,6 +64,7 @@ export abstract class PairTrainer<Config extends PairConfig> extends MethodTrain
   readonly evalRows: readonly ScoredRow[];
   protected readonly loop: TrainingLoop;
   private readonly scoring: PairScoring;
+  /** How a causal model's batches are packed. */
   private packing: PackingOptions;
   protected readonly evaluation: JitFunction<Tensor[], Tensor>;
 
@@ -78,38 +79,40 @@ export abstract class PairTrainer<Config extends PairConfig> extends MethodTrain
     this.trainRows = this.tokenize(options.trainDataset, "trainDataset");
     this.evalRows = this.tokenize(options.evalDataset ?? [], "evalDataset");
     this.packing = { padTokenId: tokenizer.padTokenId };
-    this.scoring = packedScoring(model, () => this.packing);
-    model.padTokenId = tokenizer.padTokenId;
+    this.scoring = isEncoder(model) ? paddedScoring(model) : packedScoring(model, () => this.packing);
+    // An encoder's belongs to its embedding and stays.
+    if (!isEncoder(model)) model.padTokenId = tokenizer.padTokenId;
     model.gradientCheckpointing = this.args.gradientCheckpointing;
     this.evaluation = jit((...tensors: Tensor[]) => {
       const { chosen, rejected } = this.scoring.scores(tensors);
       return tf.concat([chosen, rejected]);
     }, { precision: this.args.precision, name: `${method.trainer}_evaluate`, expectedTraces: BUCKETED });
     this.loop = new TrainingLoop({
-      parameters: this.args.headOnly ? new Map([[SCORE_NAME, model.parameters.get(SCORE_NAME)!]]) : model.parameters,
+      parameters: this.args.headOnly ? new Map(model.headParameters.map((name) => [name, model.parameters.get(name)!])) : model.parameters,
       parameterGroups: options.parameterGroups,
       lengths: this.trainRows.map(this.scoring.length),
       prepare: async (rows) => this.prepare(rows.map((row) => this.trainRows[row]!)),
       loss: this.lossFunction(),
       metricNames: method.metricNames,
       countsTokens: true,
-      // The planner counts whole models: of a run without a backward pass it would ask far too much.
-      ...(this.args.headOnly ? {} : { memory: this.memoryNeeds() }),
+      // The planner counts whole causal models: of a run without a backward pass it would ask far too much, and of an encoder it knows nothing.
+      ...(this.args.headOnly || isEncoder(model) ? {} : { memory: this.memoryNeeds(model) }),
       ...(this.evalRows.length > 0 ? { evaluate: (signal: AbortSignal) => this.measure(signal) } : {}),
       // From the first step on the weights are no longer the ones that the fingerprint names.
       begin: () => void (model.fingerprint = null),
       // A checkpoint holds the whole model, what is not trained of it too.
       subject: { trainer: method.trainer, parts: options, datasets: { trainDataset: this.trainRows, evalDataset: this.evalRows }, origin: new Map() },
     }, this.args, options.callbacks ?? []);
+    if (isEncoder(model)) return;
     const { padTokenId } = tokenizer;
     this.packing = { padTokenId, ...roundingOfRun(this.loop, model, this.args.optim, (rows, rounding) => ({ ...packScores(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding }), predictions: 0 })) };
   }
 
   private tokenize(rows: readonly RewardRow[], set: string): ScoredRow[] {
-    const { maxPositionEmbeddings } = this.options.model.config;
+    const { maxTokens } = this.options.model;
     const fitting = this.method.fit(tokenizeRewardRows(rows, this.options.tokenizer), this.args.maxLength, set);
     const longest = fitting.reduce((most, row) => Math.max(most, longestText(row)), 0);
-    if (longest > maxPositionEmbeddings) throw new RangeError(`${set} has a text of ${longest} tokens, the model has ${maxPositionEmbeddings} positions. Lower maxLength.`);
+    if (longest > maxTokens) throw new RangeError(`${set} has a text of ${longest} tokens, the model has ${maxTokens} positions. Lower maxLength.`);
     return fitting;
   }
 
@@ -123,14 +126,14 @@ export abstract class PairTrainer<Config extends PairConfig> extends MethodTrain
     };
   }
 
-  /** What the largest step of the run is predicted to take, and what there is; null where the head alone is trained. */
+  /** What the largest step of the run is predicted to take, and what there is; null where the head alone is trained, or an encoder. */
   get memoryPlan(): MemoryPlan | null {
     return this.loop.memoryPlan;
   }
 
-  private memoryNeeds(): MemoryNeeds {
+  private memoryNeeds(model: LlamaForSequenceClassification): MemoryNeeds {
     return {
-      model: this.options.model,
+      model,
       shapes: (rows) => ({ ...packScores(rows.map((row) => this.trainRows[row]!), this.packing), predictions: 0 }),
       longestCompletion: () => 0,
       copiesReference: () => false,

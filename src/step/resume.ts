@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Variable } from "@tensorflow/tfjs";
 import { openSafetensors, type Safetensors } from "../hub/safetensors";
-import { parseLlamaConfig } from "../model/config";
+import { parseConfig } from "../model/encoderConfig";
 import { Lora } from "../model/lora";
 import type { TrainingArguments } from "./arguments";
 import type { LogRow } from "./callbacks";
@@ -125,7 +125,7 @@ function otherInputs({ identity: then, origin }: RunState, { identity: now, orig
 }
 
 function otherModel(config: Record<string, unknown>, { parts: { model } }: RunSubject): string[] {
-  const [then, now] = [parseLlamaConfig(config as never), model.config] as unknown as Record<string, unknown>[];
+  const [then, now] = [parseConfig(config as never), model.config] as unknown as Record<string, unknown>[];
   const names = Object.keys(now!).filter((name) => JSON.stringify(then![name]) !== JSON.stringify(now![name]));
   return names.map((name) => `the model's ${name} is ${JSON.stringify(then![name])} there and ${JSON.stringify(now![name])} here`);
 }

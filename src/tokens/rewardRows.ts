@@ -35,7 +35,7 @@ export interface ScoredRow {
   margin: number | null;
 }
 
-type RewardTokenizer = Pick<Tokenizer, "applyChatTemplate" | "encode" | "decode" | "eosTokenId" | "padTokenId">;
+type RewardTokenizer = Pick<Tokenizer, "applyChatTemplate" | "encode" | "decode" | "eosTokenId" | "padTokenId"> & Partial<Pick<Tokenizer, "sepTokenId">>;
 
 const SIDES = ["chosen", "rejected"] as const;
 
@@ -44,7 +44,8 @@ const UNSUPPORTED_COLUMNS = ["tools", "chat_template_kwargs"];
 
 /**
  * Turns rows into ids as TRL's RewardTrainer does: chats by the chat template; plain texts, prompt and answer joined, with
- * the end token behind them and whatever special tokens the tokenizer adds.
+ * the end token behind them and whatever special tokens the tokenizer adds. An encoder's tokenizer without an end token adds its
+ * [SEP] alone.
  * @throws TypeError with the row's number (counted from 0) for a row without an answer, an answer without text, two texts
  * that are the same, or a margin in some rows only
  */
@@ -105,6 +106,7 @@ function textIds(record: Record<string, unknown>, side: (typeof SIDES)[number], 
 }
 
 function plainIds(text: string, tokenizer: RewardTokenizer): number[] {
+  if (tokenizer.eosTokenId === null && tokenizer.sepTokenId != null) return tokenizer.encode(text, { addSpecialTokens: true });
   if (tokenizer.eosTokenId === null) throw new TypeError("the tokenizer names no end token to put behind a text (eos_token in its tokenizer_config.json).");
   const end = tokenizer.decode([tokenizer.eosTokenId]);
   return tokenizer.encode(text.endsWith(end) ? text : `${text}${end}`, { addSpecialTokens: true });

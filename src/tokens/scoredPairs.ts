@@ -2,15 +2,11 @@ import { packTree, type PackedTokens, type PackingOptions } from "./packing";
 import type { ScoredRow } from "./rewardRows";
 import { sharedLength, tokenTree } from "./tree";
 
-/** Texts packed to be scored, see PackedTokens: what the texts of a batch share is in it once. */
-export interface PackedTexts extends PackedTokens {
-  /** The token that each text is scored at, [texts]. */
-  scored: Int32Array;
-}
-
-/** Pairs packed to be scored. The chosen texts stand first in `scored`, then the rejected, [2 · pairs]. */
-export interface PackedScores extends PackedTexts {
+/** Pairs packed to be scored, see PackedTokens: what the texts of a batch share is in it once. */
+export interface PackedScores extends PackedTokens {
   pairs: number;
+  /** The token that each text is scored at: those of the chosen texts, then those of the rejected, [2 · pairs]. */
+  scored: Int32Array;
 }
 
 /** The part of a text that its score depends on: nothing behind its last token that is not padding. */
@@ -25,24 +21,13 @@ export function scoredLength({ chosen_ids: chosen, rejected_ids: rejected }: Sco
   return chosen.length + rejected.length - sharedLength(chosen, rejected);
 }
 
-/**
- * Packs texts into one batch.
- * @param groupSize texts that follow each other and may share a row of attention, such as a pair's
- * @throws RangeError for an empty batch, or a text without tokens
- */
-export function packTexts(texts: readonly (readonly number[])[], options: PackingOptions, groupSize = 1): PackedTexts {
-  const empty = texts.findIndex(({ length }) => length === 0);
-  if (texts.length === 0 || empty >= 0) throw new RangeError(texts.length === 0 ? "packTexts got no texts." : `Text ${empty} of the batch has no tokens.`);
-  const tree = tokenTree(texts.map((ids) => scoredPart(ids, options.padTokenId)));
-  return { ...packTree(tree, groupSize, options), scored: Int32Array.from(tree.paths, (path) => path.at(-1)!) };
-}
-
 /** Packs pairs into one batch. @throws RangeError for an empty batch, or a text without tokens */
 export function packScores(pairs: readonly ScoredRow[], options: PackingOptions): PackedScores {
   if (pairs.length === 0) throw new RangeError("packScores got no pairs.");
-  const texts = pairs.flatMap(({ chosen_ids, rejected_ids }) => [chosen_ids, rejected_ids]);
+  const texts = pairs.flatMap(({ chosen_ids, rejected_ids }) => [chosen_ids, rejected_ids].map((ids) => scoredPart(ids, options.padTokenId)));
   const empty = texts.findIndex(({ length }) => length === 0);
   if (empty >= 0) throw new RangeError(`Pair ${empty >> 1} of the batch has an empty ${empty % 2 === 0 ? "chosen" : "rejected"} text.`);
-  const packed = packTexts(texts, options, 2);
-  return { pairs: pairs.length, ...packed, scored: Int32Array.from([0, 1].flatMap((side) => pairs.map((_, i) => packed.scored[2 * i + side]!))) };
+  const tree = tokenTree(texts);
+  const ends = tree.paths.map((path) => path.at(-1)!);
+  return { pairs: pairs.length, ...packTree(tree, 2, options), scored: Int32Array.from([0, 1].flatMap((side) => pairs.map((_, i) => ends[2 * i + side]!))) };
 }

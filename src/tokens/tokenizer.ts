@@ -7,9 +7,11 @@ export type { Message };
 
 /** What is used of the class of @huggingface/transformers, whose own declarations are heavy to check in a notebook's every cell. */
 interface PreTrainedTokenizer {
+  (text: string, options: { text_pair: string | null; add_special_tokens: boolean; return_tensor: false; return_token_type_ids: true }): { input_ids: number[]; token_type_ids?: number[] };
   bos_token_id?: number;
   eos_token_id?: number;
   pad_token_id?: number;
+  sep_token_id?: number;
   encode(text: string, options: { add_special_tokens: boolean }): number[];
   decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
   get_vocab(): Map<string, number>;
@@ -20,6 +22,16 @@ interface TransformersModule {
   PreTrainedTokenizer: new (tokenizerJson: object, tokenizerConfig: object) => PreTrainedTokenizer;
 }
 
+/** Ids of a text or a pair of texts, special tokens included. */
+export interface EncodedText {
+  ids: number[];
+  /** 1 for the tokens of the second text, 0 for those of the first. */
+  tokenTypeIds: number[];
+}
+
+/** transformers writes a number like 10³⁰ where a tokenizer has no limit. */
+const NO_LIMIT = 1e20;
+
 /** A Hugging Face tokenizer: text to ids and back, and the model's chat template. */
 export class Tokenizer {
   readonly vocabSize: number;
@@ -27,6 +39,10 @@ export class Tokenizer {
   readonly eosTokenId: number | null;
   /** The padding token's id, or where the files name none, the end token's. */
   readonly padTokenId: number | null;
+  /** What an encoder's tokenizer puts behind each text ([SEP], </s>), or null. */
+  readonly sepTokenId: number | null;
+  /** `model_max_length` of tokenizer_config.json: the tokens that texts may have; Infinity where it names none. */
+  readonly maxLength: number;
   /** The Jinja template that renders a chat, or null where the files have none. */
   readonly chatTemplate: string | null;
   /** SHA-256 of tokenizer.json and the chat template: two tokenizers with the same one give the same ids. */
@@ -48,6 +64,9 @@ export class Tokenizer {
     this.bosTokenId = this.inner.bos_token_id ?? null;
     this.eosTokenId = this.inner.eos_token_id ?? null;
     this.padTokenId = this.inner.pad_token_id ?? this.eosTokenId;
+    this.sepTokenId = this.inner.sep_token_id ?? null;
+    const { model_max_length: limit } = config;
+    this.maxLength = typeof limit === "number" && limit < NO_LIMIT ? limit : Infinity;
     this.chatTemplate = chatTemplateOf(config.chat_template);
     this.fingerprint = createHash("sha256").update(JSON.stringify(files.tokenizerJson)).update("\0").update(this.chatTemplate ?? "").digest("hex");
   }
@@ -56,6 +75,12 @@ export class Tokenizer {
   encode(text: string, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): number[] {
     if (typeof text !== "string") throw new TypeError(`encode takes a string, not ${text === null ? "null" : typeof text}.`);
     return this.inner.encode(text, { add_special_tokens: addSpecialTokens });
+  }
+
+  /** Ids of a text, or of two, with the special tokens that the tokenizer adds, and which of the two each token is of. */
+  encodePair(text: string, textPair: string | null = null): EncodedText {
+    const { input_ids: ids, token_type_ids: types } = this.inner(text, { text_pair: textPair, add_special_tokens: true, return_tensor: false, return_token_type_ids: true });
+    return { ids, tokenTypeIds: types ?? ids.map(() => 0) };
   }
 
   /** Text of ids; an id that the vocabulary lacks is left out, as Python's tokenizers do. */

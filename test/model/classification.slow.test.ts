@@ -5,9 +5,8 @@ import path from "node:path";
 import { test } from "node:test";
 import { tf } from "../../src/engine/backend";
 import { PACKAGED_MODEL } from "../../src/hub/cache";
-import type { LlamaForSequenceClassification } from "../../src/model/classification";
 import { saveModel } from "../../src/model/load";
-import { loadSequenceClassifier } from "../../src/model/loadClassifier";
+import { loadSequenceClassifier, type SequenceClassifier } from "../../src/model/loadClassifier";
 import { allClose } from "../engine/close";
 import { inTemporaryFolder } from "../hub/python";
 
@@ -27,7 +26,7 @@ interface FromPython {
   batches: Record<string, { ids: number[][]; mask: number[][]; logits: number[][] }>;
 }
 
-async function logitsOf(model: LlamaForSequenceClassification, ids: number[][], mask: number[][]): Promise<ArrayLike<number>> {
+async function logitsOf(model: SequenceClassifier, ids: number[][], mask: number[][]): Promise<ArrayLike<number>> {
   const logits = tf.tidy(() => model.forward(tf.tensor2d(ids, undefined, "int32"), tf.tensor2d(mask, undefined, "int32")));
   const values = await logits.data();
   logits.dispose();

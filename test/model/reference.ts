@@ -1,11 +1,11 @@
-import type { LlamaModel } from "../../src/model/llama";
+import type { PretrainedModel } from "../../src/model/pretrained";
 import type { LlamaConfig } from "../../src/model/config";
 
 /** Weights in doubles under Hugging Face's names, row-major. */
 export type Weights = Record<string, number[]>;
 type Vector = number[];
 
-export async function weightsOf(model: LlamaModel): Promise<Weights> {
+export async function weightsOf(model: PretrainedModel): Promise<Weights> {
   const entries = await Promise.all([...model.parameters].map(async ([name, parameter]) => [name, Array.from(await parameter.data())] as const));
   return Object.fromEntries(entries);
 }

