@@ -35,7 +35,7 @@ export function pWinLogOdds(chosenLogits: Tensor2D, rejectedLogits: Tensor2D): T
   return tf.sub(logOf(pWin(chosenLogits, rejectedLogits)), logOf(pWin(rejectedLogits, chosenLogits))) as Tensor1D;
 }
 
-const logOf = (probability: Tensor1D): Tensor1D => tf.log(tf.maximum(probability, LEAST));
+const logOf = (probability: Tensor1D): Tensor1D => tf.log(tf.maximum(probability, LEAST)) as Tensor1D;
 
 /** What is logged of a batch of pairs. */
 export interface RatingMetrics {
