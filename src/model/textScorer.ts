@@ -13,8 +13,8 @@ export function toTextTensors({ texts, length, inputIds, attentionMask, tokenTyp
   return [grid(inputIds), grid(attentionMask), grid(tokenTypeIds)];
 }
 
-/** A classifier's logits of a padded batch. @returns float32 [texts, labels] */
-export const textLogits = (model: SequenceClassifier, ids: Tensor2D, mask: Tensor2D, types: Tensor2D): Tensor2D => (isEncoder(model) ? model.forward(ids, mask, types) : model.forward(ids, mask));
+/** A classifier's logits of a padded batch; of all families BERT's tokenizers alone tell a model which text of a pair a token is of. @returns float32 [texts, labels] */
+const textLogits = (model: SequenceClassifier, ids: Tensor2D, mask: Tensor2D, types: Tensor2D): Tensor2D => (isEncoder(model) && model.config.modelType === "bert" ? model.forward(ids, mask, types) : model.forward(ids, mask));
 
 /** Scores texts in batches of like length, by compiled functions of few shapes. */
 export class TextScorer {
