@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { tf } from "../../src/engine/backend";
 import { engineMemory } from "../../src/engine/info";
 import { reliability } from "../../src/loss/calibration";
 import { rateTexts } from "../../src/loss/textRater";
@@ -10,6 +11,7 @@ import { loadSequenceClassifier } from "../../src/model/loadClassifier";
 import { RatingTrainer, type RatingTrainerOptions } from "../../src/step/ratingTrainer";
 import { allClose } from "../engine/close";
 import { inTemporaryFolder } from "../hub/python";
+import { fixtureEncoder, fixtureTokenizer } from "../model/encoderFixture";
 import { weightsOf } from "../model/reference";
 import { fixture as rewardFixture, fixtureModel } from "./rewardFixture";
 import { tinyTokenizer } from "./tiny";
@@ -97,6 +99,25 @@ test("a checkpoint is a transformers classifier of ten labels, which rates the h
     model.dispose();
   }, { evalDataset: pairs });
 }));
+
+test("an encoder of ten labels is trained too: predict and TextRater give what its own forward pass gives", async () => {
+  const start = engineMemory();
+  const model = await fixtureEncoder("bert", 10);
+  const encoderTokenizer = fixtureTokenizer("bert");
+  const pairs = [{ chosen: "the sea is calm", rejected: "the sea" }, { chosen: "calm", rejected: "the dreadful sea" }];
+  const trainer = new RatingTrainer({ model, tokenizer: encoderTokenizer, trainDataset: pairs, evalDataset: pairs, args: { maxSteps: 4, learningRate: 2e-3, loggingSteps: 1, shuffle: false } });
+  await trainer.train();
+  const losses = trainer.state.logHistory.filter((row) => "loss" in row).map((row) => row.loss!);
+  assert.ok(losses.at(-1)! < losses[0]!, String(losses));
+  const { chosen, rejected } = await trainer.predict();
+  const texts = pairs.flatMap((pair) => [pair.chosen, pair.rejected]);
+  const forward = texts.flatMap((text) => tf.tidy(() => [...tf.softmax(model.forward(tf.tensor2d([encoderTokenizer.encode(text, { addSpecialTokens: true })], undefined, "int32"))).dataSync()]));
+  allClose([0, 1].flatMap((i) => [...chosen[i]!, ...rejected[i]!]), forward, 1e-5);
+  allClose((await rateTexts(texts, { model, tokenizer: encoderTokenizer })).flatMap(({ probabilities }) => probabilities), forward, 1e-5);
+  trainer.dispose();
+  model.dispose();
+  assert.deepEqual(engineMemory(), start);
+});
 
 test("pairs that differ only behind the cut are left out, and a line says how many", async (context) => {
   const warn = context.mock.method(console, "warn", () => undefined);
