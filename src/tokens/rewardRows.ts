@@ -102,10 +102,11 @@ function textIds(record: Record<string, unknown>, side: (typeof SIDES)[number], 
   if (typeof answer !== "string") throw new TypeError(`${side} is ${describe(answer)}; a string or a list of messages is needed.`);
   if (prompt != null && typeof prompt !== "string") throw new TypeError(`${side} is a string, prompt is ${describe(prompt)}; both must be of one kind.`);
   if (answer.trim() === "") throw new TypeError(`${side} is empty. Leave the row out.`);
-  return plainIds(`${(prompt as string | undefined) ?? ""}${answer}`, tokenizer);
+  return endedIds(`${(prompt as string | undefined) ?? ""}${answer}`, tokenizer);
 }
 
-function plainIds(text: string, tokenizer: RewardTokenizer): number[] {
+/** Ids of a plain text with the end token behind it; an encoder's tokenizer without an end token adds its [SEP] alone. */
+function endedIds(text: string, tokenizer: RewardTokenizer): number[] {
   if (tokenizer.eosTokenId === null && tokenizer.sepTokenId != null) return tokenizer.encode(text, { addSpecialTokens: true });
   if (tokenizer.eosTokenId === null) throw new TypeError("the tokenizer names no end token to put behind a text (eos_token in its tokenizer_config.json).");
   const end = tokenizer.decode([tokenizer.eosTokenId]);
@@ -131,7 +132,7 @@ export function scoredIds(text: string | readonly Message[], tokenizer: RewardTo
   if (Array.isArray(text)) return chatIds(text as Message[], text as Message[], "the chat", tokenizer);
   if (typeof text !== "string") throw new TypeError(`it is ${describe(text)}; a string or a list of messages is needed.`);
   if (text.trim() === "") throw new TypeError("the text is empty.");
-  return plainIds(text, tokenizer);
+  return endedIds(text, tokenizer);
 }
 
 /** Whether two texts have the same tokens. */
