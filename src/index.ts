@@ -20,7 +20,19 @@ export { saveModelFolder, type ModelToSave, type SavedDtype } from "./hub/save";
 export { openModel, type ModelFiles, type ModelTensors, type OpenModelOptions } from "./hub/source";
 export { writeSafetensors, type TensorToWrite } from "./hub/writeSafetensors";
 
+export { bootstrapDifference, bootstrapMean, type BootstrapOptions } from "./stats/bootstrap";
+export { bradleyTerry, type Comparison } from "./stats/bradleyTerry";
+export { meanInterval, wilson, type Interval } from "./stats/interval";
+export { kendallTau } from "./stats/kendall";
+export { krippendorffAlpha, type MeasurementLevel } from "./stats/krippendorff";
+export { plackettLuce } from "./stats/plackettLuce";
+export type { Strength, StrengthOptions } from "./stats/strengths";
+
+export { toImplicitPromptPreferences, type ImplicitPromptPair, type PromptedPair } from "./data/implicitPrompt";
+export { mergeMessages, processItem } from "./data/messages";
 export { loadPreferenceRows, validatePreferenceRows, type PreferenceRow } from "./data/preference";
+export { comparedTexts, loadRankingRows, questionAndAnswer, rankingPairs, validateRankingRows, type ComparedTexts, type ComparisonRow, type RankingPairsOptions, type RankingRow } from "./data/rankingRows";
+export { loadRatedRows, validateRatedRows, type RatedRow } from "./data/ratedRows";
 export { loadRows, type LoadRowsOptions, type Row } from "./data/rows";
 export { shuffleRows, splitRows } from "./data/split";
 
@@ -51,9 +63,11 @@ export { getLogProb, tokenLogps } from "./loss/logps";
 export { supportedDivergences, type DivergenceType } from "./loss/divergence";
 export type { PairLogps } from "./loss/pair";
 export { lossNeedsLengths, pairLosses, preferenceLoss, supportedLosses, type LossType, type PreferenceLossOptions } from "./loss/preference";
+export { expectedRating, probabilisticRewardLoss, pWin, pWinLogOdds, ratingMetrics, ratingSummary, type RatingMetrics, type RatingSummary } from "./loss/ratings";
 export { rewardLoss, rewardLosses, rewardModelMetrics, type PairRewards, type RewardLossOptions, type RewardModelMetrics } from "./loss/reward";
 export { rewardMetrics, type RewardMetrics } from "./loss/rewards";
 export { sftLoss } from "./loss/sft";
+export { rateTexts, TextRater, type TextRaterOptions, type TextRating } from "./loss/textRater";
 
 export { generate, type FinishReason, type Generated } from "./generate/generate";
 export type { GenerateOptions, GenerationStep } from "./generate/options";
@@ -70,6 +84,7 @@ export { MemoryError, type MemoryAdvice } from "./step/memoryAdvice";
 export { planMemory, type MemoryArguments, type MemoryParts, type MemoryPlan, type MemoryPlanOptions } from "./step/memoryPlan";
 export type { StepShapes } from "./step/memoryCounts";
 export { AdamW, AdamW8bit, SGD, clipFactor, globalNorm, type AdamWOptions, type AdamW8bitOptions, type Optimizer, type OptimizerName, type ParameterGroup, type SGDOptions } from "./step/optimizer";
+export { RATING_DEFAULTS, RatingTrainer, type HeldOutRatings, type RatingConfig, type RatingTrainerOptions } from "./step/ratingTrainer";
 export { REWARD_DEFAULTS, RewardTrainer, type HeldOutRewards, type RewardConfig, type RewardTrainerOptions } from "./step/rewardTrainer";
 export { SFT_DEFAULTS, SFTTrainer, type SFTConfig, type SFTTrainerOptions } from "./step/sftTrainer";
 export { scheduleFactor, type SchedulerType } from "./step/schedule";

@@ -7,7 +7,7 @@ const SRC = resolve(__dirname, "..", "src");
 
 /** Each folder's place in the flow; a folder imports from folders of a lower place only. loss and generate stand side by side. */
 const PLACE: Record<string, number> = {
-  engine: 0, hub: 1, data: 2, tokens: 3, model: 4, loss: 5, generate: 5, step: 6, log: 7, chart: 8, exercises: 9,
+  engine: 0, hub: 1, stats: 1, data: 2, tokens: 3, model: 4, loss: 5, generate: 5, step: 6, log: 7, chart: 8, exercises: 9,
 };
 
 interface Import {

@@ -1,3 +1,4 @@
+import { quantile } from "../stats/quantile";
 import type { Numbers } from "./figure";
 
 /** The round number nearest to a width: 1, 2, 2.5 or 5 times a power of ten. */
@@ -14,14 +15,6 @@ export function finite(values: Numbers): number[] {
 
 export function mean(values: number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** The value below which a share of a sorted row lies, interpolated linearly. */
-export function quantile(sorted: number[], share: number): number {
-  const place = (sorted.length - 1) * share;
-  const below = Math.floor(place);
-  const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below]! + (sorted[above]! - sorted[below]!) * (place - below);
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Reliability } from "../loss/calibration";
 import { makeFigure } from "./bundle";
 import { type Figure, markup, plainNumbers, type Trace } from "./figure";
-import { wilson } from "./interval";
+import { wilson } from "../stats/interval";
 import { axis, baseLayout, colour, DASHES, INK, withOpacity } from "./theme";
 
 export interface CalibrationOptions {

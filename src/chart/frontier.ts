@@ -2,7 +2,7 @@ import { finite, mean } from "./bins";
 import { makeFigure } from "./bundle";
 import { short } from "./describe";
 import { type AxisOptions, type Figure, markup, plainNumbers, requireSameLength, type Trace } from "./figure";
-import { meanInterval } from "./interval";
+import { meanInterval } from "../stats/interval";
 import { axis, baseLayout, colour, DASHES, INK, withOpacity } from "./theme";
 
 /** One setting of a method, as it came out in one or more runs. */

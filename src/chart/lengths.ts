@@ -1,4 +1,5 @@
-import { finite, quantile } from "./bins";
+import { quantile } from "../stats/quantile";
+import { finite } from "./bins";
 import { histogram, type Sample } from "./distribution";
 import type { Figure } from "./figure";
 import { FONT_SIZE, INK } from "./theme";

@@ -1,4 +1,5 @@
-import { finite, quantile } from "./bins";
+import { quantile } from "../stats/quantile";
+import { finite } from "./bins";
 import { makeFigure } from "./bundle";
 import { short } from "./describe";
 import type { Sample } from "./distribution";

@@ -27,7 +27,41 @@ export function pWin(chosenLogits: Tensor2D, rejectedLogits: Tensor2D): Tensor1D
  * it has no gradient.
  */
 export function probabilisticRewardLoss(chosenLogits: Tensor2D, rejectedLogits: Tensor2D): Scalar {
-  return tf.neg(tf.mean(tf.log(tf.maximum(pWin(chosenLogits, rejectedLogits), LEAST)))) as Scalar;
+  return tf.neg(tf.mean(logOf(pWin(chosenLogits, rejectedLogits)))) as Scalar;
+}
+
+/** log of P(chosen > rejected) / P(rejected > chosen), each counted as 1e-8 at least: by how much the chosen answer is ahead once draws are set aside. @returns [batch] */
+export function pWinLogOdds(chosenLogits: Tensor2D, rejectedLogits: Tensor2D): Tensor1D {
+  return tf.sub(logOf(pWin(chosenLogits, rejectedLogits)), logOf(pWin(rejectedLogits, chosenLogits))) as Tensor1D;
+}
+
+const logOf = (probability: Tensor1D): Tensor1D => tf.log(tf.maximum(probability, LEAST)) as Tensor1D;
+
+/** What is logged of a batch of pairs. */
+export interface RatingMetrics {
+  /** Win rate: share of pairs with P(chosen > rejected) above one half. A draw speaks for neither, so a model that knows nothing has 0. */
+  accuracy: Scalar;
+  /** Mean P(chosen > rejected). */
+  win_probability: Scalar;
+  /** Mean expected rating of the chosen answers, of the rejected ones, and of their differences. */
+  "ratings/chosen": Scalar;
+  "ratings/rejected": Scalar;
+  "ratings/margin": Scalar;
+  /** Mean entropy of the distributions of all answers, in nats. */
+  entropy: Scalar;
+}
+
+/** @param chosenLogits [batch, K] @param rejectedLogits [batch, K] */
+export function ratingMetrics(chosenLogits: Tensor2D, rejectedLogits: Tensor2D): RatingMetrics {
+  return tf.tidy(() => {
+    const win = pWin(chosenLogits, rejectedLogits);
+    const [chosen, rejected] = [ratingSummary(chosenLogits), ratingSummary(rejectedLogits)];
+    return {
+      accuracy: tf.mean(tf.cast(tf.greater(win, 0.5), "float32")), win_probability: tf.mean(win),
+      "ratings/chosen": tf.mean(chosen.expected), "ratings/rejected": tf.mean(rejected.expected), "ratings/margin": tf.mean(tf.sub(chosen.expected, rejected.expected)),
+      entropy: tf.mean(tf.concat([chosen.entropy, rejected.entropy])),
+    };
+  }) as unknown as RatingMetrics;
 }
 
 /** What a distribution over the ratings 1 to K says of each text, every tensor [batch]. */

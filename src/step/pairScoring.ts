@@ -1,8 +1,6 @@
-import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs";
-import { tf } from "../engine/backend";
+import type { Tensor, Tensor2D } from "@tensorflow/tfjs";
 import { promptBucket } from "../engine/buckets";
-import type { PairRewards } from "../loss/reward";
-import { pairRewards, scoreTensorList, scoreTensorsFrom, toScoreTensors } from "../loss/scores";
+import { halves, pairScores, scoreTensorList, scoreTensorsFrom, toScoreTensors, type PairScores } from "../loss/scores";
 import type { LlamaForSequenceClassification } from "../model/classification";
 import type { EncoderForSequenceClassification } from "../model/encoderClassification";
 import { toTextTensors } from "../model/textScorer";
@@ -11,14 +9,14 @@ import type { PackingOptions } from "../tokens/packing";
 import { longestText, type ScoredRow } from "../tokens/rewardRows";
 import { packScores, scoredLength } from "../tokens/scoredPairs";
 
-/** How a kind of model computes the rewards of a batch of pairs. */
+/** How a kind of model computes the scores of a batch of pairs. */
 export interface PairScoring {
   /** Tokens of a pair, as the batches are grouped by. */
   length(row: ScoredRow): number;
   /** A batch on the device. */
   tensors(rows: readonly ScoredRow[]): Tensor[];
-  /** Rewards of what `tensors` gave, inside a trace. */
-  rewards(tensors: readonly Tensor[]): Pick<PairRewards, "chosen" | "rejected">;
+  /** Scores of what `tensors` gave, inside a trace. */
+  scores(tensors: readonly Tensor[]): PairScores;
 }
 
 /** Of a causal model: whatever beginning the texts of a batch share is computed once. @param packing is asked for anew with each batch */
@@ -26,7 +24,7 @@ export function packedScoring(model: LlamaForSequenceClassification, packing: ()
   return {
     length: scoredLength,
     tensors: (rows) => scoreTensorList(toScoreTensors(packScores(rows, packing()))),
-    rewards: (tensors) => pairRewards(model, scoreTensorsFrom(tensors)),
+    scores: (tensors) => pairScores(model, scoreTensorsFrom(tensors)),
   };
 }
 
@@ -39,10 +37,6 @@ export function paddedScoring(model: EncoderForSequenceClassification): PairScor
       const length = Math.min(promptBucket(Math.max(...texts.map(({ ids }) => ids.length))), model.maxTokens);
       return toTextTensors(padTexts(texts, model.padTokenId ?? 0, length));
     },
-    rewards: ([ids, mask, types]) => {
-      const rewards = tf.reshape(model.forward(ids as Tensor2D, mask as Tensor2D, types as Tensor2D), [-1]) as Tensor1D;
-      const pairs = rewards.size / 2;
-      return { chosen: tf.slice(rewards, [0], [pairs]), rejected: tf.slice(rewards, [pairs], [pairs]) };
-    },
+    scores: ([ids, mask, types]) => halves(model.forward(ids as Tensor2D, mask as Tensor2D, types as Tensor2D)),
   };
 }

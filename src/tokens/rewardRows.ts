@@ -75,7 +75,7 @@ function tokenizeRewardRow(row: unknown, tokenizer: RewardTokenizer): ScoredRow 
   for (const [i, ids] of [chosen!, rejected!].entries()) {
     if (ids.every((id) => id === tokenizer.padTokenId)) throw new TypeError(`${SIDES[i]} has no tokens${ids.length > 0 ? " but padding" : ""}. Leave the row out.`);
   }
-  if (chosen!.length === rejected!.length && chosen!.every((id, i) => id === rejected![i])) throw new TypeError("chosen and rejected are the same text, so the pair says nothing. Leave the row out.");
+  if (isSame(chosen!, rejected!)) throw new TypeError("chosen and rejected are the same text, so the pair says nothing. Leave the row out.");
   return { chosen_ids: chosen!, rejected_ids: rejected!, margin: marginOf(record) };
 }
 
@@ -102,11 +102,15 @@ function textIds(record: Record<string, unknown>, side: (typeof SIDES)[number], 
   if (typeof answer !== "string") throw new TypeError(`${side} is ${describe(answer)}; a string or a list of messages is needed.`);
   if (prompt != null && typeof prompt !== "string") throw new TypeError(`${side} is a string, prompt is ${describe(prompt)}; both must be of one kind.`);
   if (answer.trim() === "") throw new TypeError(`${side} is empty. Leave the row out.`);
-  const text = `${(prompt as string | undefined) ?? ""}${answer}`;
+  return endedIds(`${(prompt as string | undefined) ?? ""}${answer}`, tokenizer);
+}
+
+/** Ids of a plain text with the end token behind it; an encoder's tokenizer without an end token adds its [SEP] alone. */
+function endedIds(text: string, tokenizer: RewardTokenizer): number[] {
   if (tokenizer.eosTokenId === null && tokenizer.sepTokenId != null) return tokenizer.encode(text, { addSpecialTokens: true });
   if (tokenizer.eosTokenId === null) throw new TypeError("the tokenizer names no end token to put behind a text (eos_token in its tokenizer_config.json).");
   const end = tokenizer.decode([tokenizer.eosTokenId]);
-  return tokenizer.encode(`${text}${answer.endsWith(end) ? "" : end}`, { addSpecialTokens: true });
+  return tokenizer.encode(text.endsWith(end) ? text : `${text}${end}`, { addSpecialTokens: true });
 }
 
 function chatIds(messages: Message[], answer: readonly Message[], side: string, tokenizer: RewardTokenizer): number[] {
@@ -120,9 +124,29 @@ function describe(value: unknown): string {
   return Array.isArray(value) ? "an array" : typeof value;
 }
 
+/**
+ * Ids of one text or chat, prompt and answer in it, as `tokenizeRewardRows` makes those of a pair's texts.
+ * @throws TypeError for one that is empty, or neither a string nor a list of messages
+ */
+export function scoredIds(text: string | readonly Message[], tokenizer: RewardTokenizer): number[] {
+  if (Array.isArray(text)) return chatIds(text as Message[], text as Message[], "the chat", tokenizer);
+  if (typeof text !== "string") throw new TypeError(`it is ${describe(text)}; a string or a list of messages is needed.`);
+  if (text.trim() === "") throw new TypeError("the text is empty.");
+  return endedIds(text, tokenizer);
+}
+
+/** Whether two texts have the same tokens. */
+export const isSame = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((id, i) => id === b[i]);
+
 /** Those rows of which both texts keep to `maxLength` tokens, as TRL leaves out the others; null keeps all. */
 export function withinLength(rows: readonly ScoredRow[], maxLength: number | null): ScoredRow[] {
   return rows.filter((row) => maxLength === null || longestText(row) <= maxLength);
+}
+
+/** The rows with the first `maxLength` tokens of each text; null keeps all. */
+export function withFirstTokens(rows: readonly ScoredRow[], maxLength: number | null): ScoredRow[] {
+  const cut = (ids: number[]): number[] => ids.slice(0, maxLength ?? undefined);
+  return rows.map((row) => ({ ...row, chosen_ids: cut(row.chosen_ids), rejected_ids: cut(row.rejected_ids) }));
 }
 
 /** Tokens of the longer of a pair's two texts. */

@@ -1,12 +1,9 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import type { Message } from "../data/messages";
 
-/** One turn of a chat. */
-export interface Message {
-  role: "system" | "user" | "assistant" | (string & {});
-  content: string;
-}
+export type { Message };
 
 /** What is used of the class of @huggingface/transformers, whose own declarations are heavy to check in a notebook's every cell. */
 interface PreTrainedTokenizer {

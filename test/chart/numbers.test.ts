@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { countInBins, quantile, sharedEdges } from "../../src/chart/bins";
+import { countInBins, sharedEdges } from "../../src/chart/bins";
+import { quantile } from "../../src/stats/quantile";
 import { ecdf, histogram } from "../../src/chart/distribution";
 import { plainNumbers } from "../../src/chart/figure";
 import { defaultSpan, keptIndices, smooth } from "../../src/chart/series";

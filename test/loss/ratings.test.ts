@@ -3,9 +3,9 @@ import { test } from "node:test";
 import type { Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../../src/engine/backend";
 import { jit } from "../../src/engine/jit";
-import { expectedRating, probabilisticRewardLoss, pWin, ratingSummary } from "../../src/loss/ratings";
+import { expectedRating, probabilisticRewardLoss, pWin, pWinLogOdds, ratingMetrics, ratingSummary } from "../../src/loss/ratings";
 import { allClose } from "../engine/close";
-import { randomRows, softmax } from "./float64";
+import { mean, randomRows, softmax } from "./float64";
 
 const [pairs, ratings] = [6, 10];
 const chosen = randomRows(pairs, ratings, 1, 3);
@@ -56,12 +56,26 @@ test("a probability below 1e-8 costs −log 1e-8, with no gradient; logits of ±
 test("expected rating, variance and entropy are those of the distribution", () => {
   const { expected, variance, entropy } = ratingSummary(matrix(chosen));
   const p = chosen.map(softmax);
-  const mean = p.map((row) => row.reduce((sum, x, i) => sum + x * (i + 1), 0));
-  allClose(expected.dataSync(), mean, 1e-5);
-  allClose(variance.dataSync(), p.map((row, at) => row.reduce((sum, x, i) => sum + x * (i + 1 - mean[at]!) ** 2, 0)), 1e-5);
+  const means = p.map((row) => row.reduce((sum, x, i) => sum + x * (i + 1), 0));
+  allClose(expected.dataSync(), means, 1e-5);
+  allClose(variance.dataSync(), p.map((row, at) => row.reduce((sum, x, i) => sum + x * (i + 1 - means[at]!) ** 2, 0)), 1e-5);
   allClose(entropy.dataSync(), p.map((row) => -row.reduce((sum, x) => sum + x * Math.log(x), 0)), 1e-5);
   allClose(ratingSummary(tf.zeros([1, 10])).entropy.dataSync(), [Math.log(10)], 1e-6);
   allClose(expectedRating(tf.zeros([1, 10])).dataSync(), [5.5], 1e-6);
+});
+
+test("what is logged of a batch are the means over its pairs, and the log-odds leave draws aside", () => {
+  const [c, r] = [matrix(chosen), matrix(rejected)];
+  const measured = Object.fromEntries(Object.entries(ratingMetrics(c, r)).map(([name, value]) => [name, value.dataSync()[0]!]));
+  const win = chosen.map((row, at) => wins(row, rejected[at]!));
+  const rating = (row: number[]): number => softmax(row).reduce((sum, p, i) => sum + p * (i + 1), 0);
+  const entropy = (row: number[]): number => -softmax(row).reduce((sum, p) => sum + p * Math.log(p), 0);
+  allClose([measured.accuracy!], [win.filter((p) => p > 0.5).length / pairs], 1e-6);
+  allClose([measured.win_probability!], [mean(win)], 1e-6);
+  allClose([measured["ratings/chosen"]!, measured["ratings/rejected"]!], [mean(chosen.map(rating)), mean(rejected.map(rating))], 1e-5);
+  allClose([measured["ratings/margin"]!], [mean(chosen.map(rating)) - mean(rejected.map(rating))], 1e-5);
+  allClose([measured.entropy!], [mean([...chosen, ...rejected].map(entropy))], 1e-5);
+  allClose(pWinLogOdds(c, r).dataSync(), chosen.map((row, at) => Math.log(wins(row, rejected[at]!) / wins(rejected[at]!, row))), 1e-4);
 });
 
 test("other shapes are refused, and nothing is left behind", () => {

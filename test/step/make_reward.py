@@ -3,10 +3,8 @@
     python test/step/make_reward.py TINY SMOLLM2 test/fixtures/reward.json
 
 TINY is a folder that tinyTokenizer() of test/step/tiny.ts was saved into, SMOLLM2 the packaged model's folder of the benches'
-peers. The model has two layers; its weights come from a congruential generator that the test repeats, so that they need not
-be kept. All trainings are in float32 with AdamW, linear schedule and clipping at 1; gradients and logits in float64.
+peers. The model is that of tiny_reward.py. All trainings are in float32 with AdamW, linear schedule and clipping at 1; gradients and logits in float64.
 """
-import json
 import sys
 import tempfile
 
@@ -14,62 +12,15 @@ import torch
 import transformers
 import trl
 from datasets import Dataset, disable_progress_bars
-from transformers import AutoTokenizer, LlamaConfig, LlamaForSequenceClassification
+from transformers import AutoTokenizer
+
+from tiny_reward import BATCH, CONFIG, LEARNING_RATE, SCALE, Congruential, pairs, tiny_model, write
 
 tiny_folder, smollm2_folder, out = sys.argv[1:]
 disable_progress_bars()
 torch.set_num_threads(1)
 
-CONFIG = {
-    "vocab_size": 32, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
-    "hidden_act": "silu", "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "max_position_embeddings": 64, "tie_word_embeddings": True,
-    "bos_token_id": 1, "eos_token_id": 3,
-}
-SCALE = 0.3
-BATCH = 4
 METRICS = ["loss", "grad_norm", "accuracy", "margin", "mean_reward", "min_reward", "max_reward", "num_tokens"]
-
-
-class Congruential:
-    """x ← 1664525·x + 1013904223 mod 2³², as a number in [−1, 1)."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def next(self):
-        self.state = (self.state * 1664525 + 1013904223) % 2**32
-        return self.state / 2**31 - 1
-
-
-def seed_of(name):
-    seed = 0
-    for character in name:
-        seed = (seed * 31 + ord(character)) % 2**32
-    return seed
-
-
-def tiny_model(pad_token_id, num_labels=1):
-    config = LlamaConfig(**CONFIG, pad_token_id=pad_token_id, num_labels=num_labels)
-    model = LlamaForSequenceClassification._from_config(config, attn_implementation="sdpa")
-    for name, parameter in model.named_parameters():
-        draws = Congruential(seed_of(name))
-        values = [draws.next() * SCALE + ("norm" in name) for _ in range(parameter.numel())]
-        parameter.data = torch.tensor(values, dtype=torch.float64).reshape(parameter.shape).float()
-    return model
-
-
-def pairs(count, draws, end):
-    """Texts that begin alike; the chosen ones end in small ids more often than not."""
-    def ids(least, most, low, high):
-        length = least + int((draws.next() + 1) / 2 * (most - least + 1))
-        return [low + int((draws.next() + 1) / 2 * (high - low)) for _ in range(length)]
-
-    rows = []
-    for i in range(count):
-        prompt = [1, *ids(2, 9, 4, 32), 2]
-        row = {"chosen_ids": prompt + ids(1, 8, 4, 20) + [3] * end, "rejected_ids": prompt + ids(1, 8, 12, 32) + [3] * end}
-        rows.append({**row, "margin": round(draws.next() + 1, 3)})
-    return rows
 
 
 def without_margin(rows):
@@ -79,7 +30,7 @@ def without_margin(rows):
 def arguments(folder, **changes):
     return trl.RewardConfig(**{
         "output_dir": folder, "use_cpu": True, "bf16": False, "seed": 0, "per_device_train_batch_size": BATCH, "per_device_eval_batch_size": 64,
-        "train_sampling_strategy": "sequential", "max_steps": 20, "gradient_checkpointing": False, "learning_rate": 2e-3, "lr_scheduler_type": "linear",
+        "train_sampling_strategy": "sequential", "max_steps": 20, "gradient_checkpointing": False, "learning_rate": LEARNING_RATE, "lr_scheduler_type": "linear",
         "logging_steps": 1, "save_strategy": "no", "report_to": "none", "disable_tqdm": True, **changes,
     })
 
@@ -168,7 +119,7 @@ REAL_TEXTS = [{"prompt": "Question: why?\nAnswer:", "chosen": " Because it is.",
 
 result = {
     "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "trl": trl.__version__},
-    "config": CONFIG, "scale": SCALE, "batch": BATCH, "learningRate": 2e-3,
+    "config": CONFIG, "scale": SCALE, "batch": BATCH, "learningRate": LEARNING_RATE,
     "rows": rows, "heldOut": held_out, "ending": ending,
     "trainings": {
         "plain": trained(without_margin(rows), held_out=without_margin(held_out)),
@@ -190,17 +141,4 @@ result = {
     "tokenizedBySmolLM2": [tokenized(smollm2_folder, rows, 1024) for rows in (REAL_CHATS, REAL_TEXTS)],
 }
 
-
-def written(value, level=0):
-    """Lists of plain values on one line each."""
-    if isinstance(value, dict):
-        inner = ",\n".join(f"{' ' * (level + 1)}{json.dumps(name)}: {written(each, level + 1)}" for name, each in value.items())
-        return f"{{\n{inner}\n{' ' * level}}}"
-    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
-        inner = ",\n".join(f"{' ' * (level + 1)}{written(each, level + 1)}" for each in value)
-        return f"[\n{inner}\n{' ' * level}]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-with open(out, "w", encoding="utf8") as file:
-    file.write(written(json.loads(json.dumps(result), parse_float=lambda text: float(f"{float(text):.9g}"))) + "\n")
+write(result, out)

@@ -1,4 +1,9 @@
-/** Intervals that charts draw as bands and error bars. */
+/** A mean or share, and between which bounds it lies. */
+export interface Interval {
+  mean: number;
+  low: number;
+  high: number;
+}
 
 const NORMAL = 1.959963984540054;
 
@@ -20,7 +25,7 @@ export function studentT(freedom: number): number {
 }
 
 /** A mean with its 95 % interval by Student's t; of a single value the interval is that value. */
-export function meanInterval(values: readonly number[]): { mean: number; low: number; high: number } {
+export function meanInterval(values: readonly number[]): Interval {
   const count = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
   if (count < 2) return { mean, low: mean, high: mean };
