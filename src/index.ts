@@ -31,6 +31,8 @@ export { Tokenizer, type Message } from "./tokens/tokenizer";
 export { packPairs, type PackedPairs } from "./tokens/packing";
 export { packSequences, type PackedSequences } from "./tokens/packSequences";
 export { tokenizeSFTRow, tokenizeSFTRows, type LabelledRow, type SFTRow, type SFTTokenizeOptions } from "./tokens/sft";
+export { packRollouts, type AnswerIds, type PackedRollouts } from "./tokens/packRollouts";
+export { tokenizePrompts, type PromptRow, type TokenizedPrompt } from "./tokens/prompts";
 export { tokenizeRewardRows, type RewardRow, type ScoredRow } from "./tokens/rewardRows";
 
 export { LlamaForSequenceClassification } from "./model/classification";
@@ -42,15 +44,20 @@ export { loadAdapter, saveAdapter, type SaveAdapterOptions } from "./model/loraF
 export { loadModel, saveModel, type LoadedModel, type ModelParts, type SaveOptions } from "./model/load";
 export { loadSequenceClassifier, type LoadedClassifier } from "./model/loadClassifier";
 
+export { gae, groupAdvantages, leaveOneOut, MovingBaseline, whiten, type Gae, type GaeOptions, type RewardScale, type TokenValues } from "./loss/advantages";
 export { reliability, type Reliability, type ReliabilityBin } from "./loss/calibration";
 export { dpoLoss } from "./loss/dpo";
+export { adaptedKlCoef, KL_ESTIMATORS, klTerm, klTerms, type AdaptiveKlOptions, type KlEstimator } from "./loss/kl";
 export { getLogProb, tokenLogps } from "./loss/logps";
 export { supportedDivergences, type DivergenceType } from "./loss/divergence";
 export type { PairLogps } from "./loss/pair";
 export { lossNeedsLengths, pairLosses, preferenceLoss, supportedLosses, type LossType, type PreferenceLossOptions } from "./loss/preference";
+export { GRPO_LOSS_TYPES, grpoLoss, maskedMean, ppoPolicyLoss, reinforceLoss, valueLoss, type ClipRange, type GrpoLossOptions, type GrpoLossType, type PolicyLoss, type PolicyTerms, type ValueLoss, type ValueTerms } from "./loss/policyGradient";
+export { expectedRating, probabilisticRewardLoss, pWin, ratingSummary, type RatingSummary } from "./loss/ratings";
 export { rewardLoss, rewardLosses, rewardModelMetrics, type PairRewards, type RewardLossOptions, type RewardModelMetrics } from "./loss/reward";
 export { rewardMetrics, type RewardMetrics } from "./loss/rewards";
 export { sftLoss } from "./loss/sft";
+export { finalScores, tokenRewards, type ScoredAnswers, type TokenRewardOptions, type TokenRewards } from "./loss/tokenRewards";
 
 export { generate, type FinishReason, type Generated } from "./generate/generate";
 export type { GenerateOptions, GenerationStep } from "./generate/options";
@@ -63,11 +70,18 @@ export { DECODE_WEIGHTS, type DecodeWeights } from "./generate/weights";
 export { TRAINING_DEFAULTS, type TrainingArguments } from "./step/arguments";
 export type { LogRow, TrainerCallback, TrainerState } from "./step/callbacks";
 export { DPO_DEFAULTS, DPOTrainer, type DPOConfig, type DPOTrainerOptions } from "./step/dpoTrainer";
+export { GRPO_DEFAULTS, GRPOTrainer, type GRPOConfig, type GRPOTrainerOptions } from "./step/grpoTrainer";
 export { MemoryError, type MemoryAdvice } from "./step/memoryAdvice";
 export { planMemory, type MemoryArguments, type MemoryParts, type MemoryPlan, type MemoryPlanOptions } from "./step/memoryPlan";
 export type { StepShapes } from "./step/memoryCounts";
 export { AdamW, AdamW8bit, SGD, clipFactor, globalNorm, type AdamWOptions, type AdamW8bitOptions, type Optimizer, type OptimizerName, type ParameterGroup, type SGDOptions } from "./step/optimizer";
+export { PPO_DEFAULTS, PPOTrainer, type PPOConfig, type PPOTrainerOptions } from "./step/ppoTrainer";
+export { REINFORCE_BASELINES, REINFORCE_DEFAULTS, ReinforceTrainer, type ReinforceBaseline, type ReinforceConfig, type ReinforceTrainerOptions } from "./step/reinforceTrainer";
 export { REWARD_DEFAULTS, RewardTrainer, type HeldOutRewards, type RewardConfig, type RewardTrainerOptions } from "./step/rewardTrainer";
+export { RLOO_DEFAULTS, RLOOTrainer, type RLOOConfig, type RLOOTrainerOptions } from "./step/rlooTrainer";
+export type { RewardFunction, RewardModel, RewardSource } from "./step/rollout/rewards";
+export type { RolloutConfig } from "./step/rollout/settings";
+export type { RolloutSample, RolloutTrainerOptions } from "./step/rollout/rolloutTrainer";
 export { SFT_DEFAULTS, SFTTrainer, type SFTConfig, type SFTTrainerOptions } from "./step/sftTrainer";
 export { scheduleFactor, type SchedulerType } from "./step/schedule";
 export { CheckpointError } from "./step/resume";

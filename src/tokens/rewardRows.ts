@@ -101,9 +101,23 @@ function textIds(record: Record<string, unknown>, side: (typeof SIDES)[number], 
   if (typeof answer !== "string") throw new TypeError(`${side} is ${describe(answer)}; a string or a list of messages is needed.`);
   if (prompt != null && typeof prompt !== "string") throw new TypeError(`${side} is a string, prompt is ${describe(prompt)}; both must be of one kind.`);
   if (answer.trim() === "") throw new TypeError(`${side} is empty. Leave the row out.`);
+  return endedIds(`${(prompt as string | undefined) ?? ""}${answer}`, tokenizer);
+}
+
+/** Ids of a plain text with the end token behind it. */
+function endedIds(text: string, tokenizer: RewardTokenizer): number[] {
   if (tokenizer.eosTokenId === null) throw new TypeError("the tokenizer names no end token to put behind a text (eos_token in its tokenizer_config.json).");
   const end = tokenizer.decode([tokenizer.eosTokenId]);
-  return tokenizer.encode(`${(prompt as string | undefined) ?? ""}${answer}${answer.endsWith(end) ? "" : end}`, { addSpecialTokens: true });
+  return tokenizer.encode(`${text}${text.endsWith(end) ? "" : end}`, { addSpecialTokens: true });
+}
+
+/**
+ * Ids of an answer behind its prompt as a reward model met such texts in training: a chat by the chat template, plain texts
+ * joined with the end token behind them. An answer without text is scored like any other.
+ */
+export function answeredIds(prompt: string | readonly Message[], answer: string, tokenizer: RewardTokenizer): number[] {
+  if (typeof prompt === "string") return endedIds(`${prompt}${answer}`, tokenizer);
+  return tokenizer.encode(tokenizer.applyChatTemplate([...prompt, { role: "assistant", content: answer }]));
 }
 
 function chatIds(messages: Message[], answer: readonly Message[], side: string, tokenizer: RewardTokenizer): number[] {
