@@ -45,7 +45,7 @@ test("whole answers are the actions: two steps have the loss and the gradient of
 
 test("without a β no reference is made, and a batch size of its own has a last batch of its own", () => withoutLeaks(async () => {
   const model = await policy();
-  const trainer = new RLOOTrainer({ model, tokenizer, reward: (_, text) => text.length, trainDataset: prompts, args: { beta: 0, loggingSteps: 1, numTrainEpochs: 1, perDeviceTrainBatchSize: 3, maxCompletionLength: 3, learningRate: 1e-3 } });
+  const trainer = new RLOOTrainer({ model, tokenizer, reward: (_, text) => text.length, trainDataset: prompts, args: { beta: 0, shuffle: false, loggingSteps: 1, numTrainEpochs: 1, perDeviceTrainBatchSize: 3, maxCompletionLength: 3, learningRate: 1e-3 } });
   await trainer.train();
   assert.equal(trainer.state.step, 2);
   assert.ok(!("kl" in trainer.state.logHistory[0]!));
