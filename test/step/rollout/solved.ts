@@ -9,7 +9,8 @@ import { RLOOTrainer } from "../../../src/step/rlooTrainer";
 import { disposeAll, tokenizer } from "./rolloutCase";
 
 export const SEEDS = [1, 2, 3, 4, 5];
-const VOCABULARY = 32;
+/** Ids of the tokenizer up to the letter g. */
+const VOCABULARY = 12;
 const END = 3;
 
 /** A decision problem: the prompts are its first states, tokens its actions, and an answer's reward is known. */
@@ -55,15 +56,19 @@ function expectedReward(model: LlamaForCausalLM, { prompts, length, reward }: Pr
 
 export type Algorithm = "reinforce" | "rloo" | "grpo" | "ppo";
 
-/** A trainer that draws 32 answers an iteration, for each algorithm in its own way. */
+/** Answers of an iteration: enough that every arm is met before one that pays less has won. */
+const DRAWN = 128;
+const GROUP = 8;
+
+/** A trainer of each algorithm, all with as many answers an iteration. */
 function trainerOf(algorithm: Algorithm, model: LlamaForCausalLM, { prompts, length, reward }: Problem, seed: number, iterations: number) {
-  const rows = (each: number): { prompt: string }[] => Array.from({ length: 32 / each }, (_, i) => ({ prompt: prompts[i % prompts.length]! }));
+  const rows = (each: number): { prompt: string }[] => Array.from({ length: DRAWN / each }, (_, i) => ({ prompt: prompts[i % prompts.length]! }));
   const common = { model, tokenizer, reward: (prompt: string, _text: string, ids: readonly number[]) => reward(prompt, ids) };
-  const args = { seed, learningRate: 0.02, lrSchedulerType: "constant" as const, maxSteps: iterations, loggingSteps: iterations, maxGradNorm: 1, temperature: 1 };
-  if (algorithm === "reinforce") return new ReinforceTrainer({ ...common, trainDataset: rows(1), args: { ...args, maxCompletionLength: length, perDeviceTrainBatchSize: 32, whitenAdvantages: true } });
-  if (algorithm === "rloo") return new RLOOTrainer({ ...common, trainDataset: rows(8), args: { ...args, maxCompletionLength: length, perDeviceTrainBatchSize: 4, numGenerations: 8, beta: 0, normalizeAdvantages: true } });
-  if (algorithm === "grpo") return new GRPOTrainer({ ...common, trainDataset: rows(8), args: { ...args, maxCompletionLength: length, perDeviceTrainBatchSize: 4, numGenerations: 8 } });
-  return new PPOTrainer({ ...common, refModel: null, trainDataset: rows(1), args: { ...args, maxSteps: 2 * iterations, responseLength: length, perDeviceTrainBatchSize: 32, numPpoEpochs: 2, klCoef: 0, vfCoef: 0.5 } });
+  const args = { seed, learningRate: 0.005, lrSchedulerType: "constant" as const, maxSteps: iterations, loggingSteps: iterations, maxGradNorm: 1, temperature: 1 };
+  if (algorithm === "reinforce") return new ReinforceTrainer({ ...common, trainDataset: rows(1), args: { ...args, maxCompletionLength: length, perDeviceTrainBatchSize: DRAWN, whitenAdvantages: true } });
+  if (algorithm === "rloo") return new RLOOTrainer({ ...common, trainDataset: rows(GROUP), args: { ...args, maxCompletionLength: length, perDeviceTrainBatchSize: DRAWN / GROUP, numGenerations: GROUP, beta: 0, normalizeAdvantages: true } });
+  if (algorithm === "grpo") return new GRPOTrainer({ ...common, trainDataset: rows(GROUP), args: { ...args, maxCompletionLength: length, perDeviceTrainBatchSize: DRAWN / GROUP, numGenerations: GROUP } });
+  return new PPOTrainer({ ...common, refModel: null, trainDataset: rows(1), args: { ...args, maxSteps: 2 * iterations, responseLength: length, perDeviceTrainBatchSize: DRAWN, numPpoEpochs: 2, klCoef: 0, vfCoef: 0.5 } });
 }
 
 /** Trains from every seed; each must come from below `start` of the optimum to above 0.95 of it. */
