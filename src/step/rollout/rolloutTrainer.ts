@@ -177,12 +177,15 @@ export abstract class RolloutTrainer<Config extends RolloutConfig> extends Metho
     return prompts;
   }
 
-  /** As finely as leaves few shapes: answers differ in length from iteration to iteration, and each new shape is compiled. */
+  /**
+   * As finely as leaves few shapes: answers differ in length from iteration to iteration, and each new shape is compiled. Of
+   * their many sequences few numbers of rows are tried.
+   */
   private rounding(): (typeof ROUNDINGS)[number] {
     const { plan: { numGenerations, longest, miniBatches }, args: { perDeviceTrainBatchSize } } = this;
     const prompt = meanOf(this.trainRows.map(({ prompt_input_ids }) => prompt_input_ids.length));
     const tokens = (perDeviceTrainBatchSize / miniBatches) * (prompt + numGenerations * longest.value);
-    return ROUNDINGS.filter(({ lengthMultiple }) => 4 * lengthMultiple <= tokens).at(-1) ?? ROUNDINGS[0]!;
+    return ROUNDINGS.slice(1).filter(({ lengthMultiple }) => 4 * lengthMultiple <= tokens).at(-1) ?? ROUNDINGS[1]!;
   }
 
   private async begin(): Promise<void> {
