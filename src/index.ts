@@ -81,7 +81,7 @@ export { REWARD_DEFAULTS, RewardTrainer, type HeldOutRewards, type RewardConfig,
 export { RLOO_DEFAULTS, RLOOTrainer, type RLOOConfig, type RLOOTrainerOptions } from "./step/rlooTrainer";
 export type { RewardFunction, RewardModel, RewardSource } from "./step/rollout/rewards";
 export type { RolloutConfig } from "./step/rollout/settings";
-export type { RolloutSample, RolloutTrainerOptions } from "./step/rollout/rolloutTrainer";
+export type { RolloutSample, RolloutTrainerOptions } from "./step/rollout/options";
 export { SFT_DEFAULTS, SFTTrainer, type SFTConfig, type SFTTrainerOptions } from "./step/sftTrainer";
 export { scheduleFactor, type SchedulerType } from "./step/schedule";
 export { CheckpointError } from "./step/resume";

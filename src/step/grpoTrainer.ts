@@ -4,8 +4,9 @@ import { GRPO_LOSS_TYPES, grpoLoss, maskedMean, type GrpoLossType } from "../los
 import { finalScores } from "../loss/tokenRewards";
 import { trainingArguments } from "./arguments";
 import { meanOf, perToken, type Objective } from "./rollout/objective";
+import type { RolloutTrainerOptions } from "./rollout/options";
 import { checkCounts, checkNotNegative, checkOneOf, checkSwitches, refuseArgument, ROLLOUT_DEFAULTS, type RolloutConfig } from "./rollout/settings";
-import { RolloutTrainer, type RolloutTrainerOptions } from "./rollout/rolloutTrainer";
+import { RolloutTrainer } from "./rollout/rolloutTrainer";
 
 /** TRL's GRPOConfig in camelCase. */
 export interface GRPOConfig extends RolloutConfig {

@@ -7,8 +7,9 @@ import { tokenRewards } from "../loss/tokenRewards";
 import type { LlamaForSequenceClassification } from "../model/classification";
 import { trainingArguments } from "./arguments";
 import { meanOf, sumOf, type Control, type Objective } from "./rollout/objective";
+import type { RolloutTrainerOptions } from "./rollout/options";
 import { checkCounts, checkNotNegative, checkShares, checkSwitches, refuseArgument, ROLLOUT_DEFAULTS, type RolloutConfig } from "./rollout/settings";
-import { RolloutTrainer, type RolloutTrainerOptions } from "./rollout/rolloutTrainer";
+import { RolloutTrainer } from "./rollout/rolloutTrainer";
 import { ValueHead, ValueNetwork } from "./rollout/valueFunction";
 
 /** TRL's former PPOConfig in camelCase, and what else the papers have. One answer is drawn to each prompt. */

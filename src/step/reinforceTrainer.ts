@@ -6,9 +6,10 @@ import { maskedMean, reinforceLoss } from "../loss/policyGradient";
 import { finalScores } from "../loss/tokenRewards";
 import { trainingArguments } from "./arguments";
 import { meanOf, perToken, sumOf, type Control, type MeasuredRollouts, type Objective } from "./rollout/objective";
+import type { RolloutTrainerOptions } from "./rollout/options";
 import { answerRewards } from "./rollout/scores";
 import { checkCounts, checkNotNegative, checkOneOf, checkSwitches, refuseArgument, ROLLOUT_DEFAULTS, type RolloutConfig } from "./rollout/settings";
-import { RolloutTrainer, type RolloutTrainerOptions } from "./rollout/rolloutTrainer";
+import { RolloutTrainer } from "./rollout/rolloutTrainer";
 
 /**
  * What is taken off an answer's reward: nothing; a moving average of the rewards of earlier batches; the mean of the other

@@ -3,9 +3,10 @@ import { maskedMean, ppoPolicyLoss } from "../loss/policyGradient";
 import { trainingArguments } from "./arguments";
 import { wholeAnswers } from "./rollout/answers";
 import { meanOf, perToken, type Objective } from "./rollout/objective";
+import type { RolloutTrainerOptions } from "./rollout/options";
 import { answerRewards } from "./rollout/scores";
 import { checkCounts, checkNotNegative, checkSwitches, refuseArgument, ROLLOUT_DEFAULTS, type RolloutConfig } from "./rollout/settings";
-import { RolloutTrainer, type RolloutTrainerOptions } from "./rollout/rolloutTrainer";
+import { RolloutTrainer } from "./rollout/rolloutTrainer";
 
 /** TRL's RLOOConfig in camelCase. */
 export interface RLOOConfig extends RolloutConfig {
