@@ -19,12 +19,12 @@ import { busyMessage, ourSide, WITHIN_OPS, peerPython, peerSide } from "./runnin
 const BATCHES = [1, 8, 16, 32];
 const NEW_TOKENS = 64;
 /** Prompts are cut to this many tokens, so that no side pads. */
-const PROMPT_TOKENS = 48;
+export const PROMPT_TOKENS = 48;
 /** Timed calls of each side. */
 const TIMED = 5;
 /** Our first calls compile; the peer's fill its caches. */
 const WARM_UP = { ours: 2, peer: 1, bandwidth: 1 };
-const PEER_SETTINGS = ["bfloat16", "float32"];
+export const PEER_SETTINGS = ["bfloat16", "float32"];
 
 const usage = `npm run bench -- generate [options]
 Greedy generation of ${NEW_TOKENS} tokens (exactly) by the packaged model after prompts of ${PROMPT_TOKENS} tokens, beside transformers' generate with bfloat16
@@ -107,7 +107,7 @@ async function runGenerate({ batches, weights, peer, steps, anyway }: Options): 
 }
 
 /** Chats of the packaged rows, cut to one length: the same for every side. */
-async function promptsOf(tokenizer: Tokenizer, count: number): Promise<number[][]> {
+export async function promptsOf(tokenizer: Tokenizer, count: number): Promise<number[][]> {
   const rows = await loadPreferenceRows("human-like", { limit: 4 * count });
   const long = rows.map(({ prompt }) => tokenizer.encode(tokenizer.applyChatTemplate([{ role: "user", content: prompt }], { addGenerationPrompt: true })).slice(0, PROMPT_TOKENS));
   const whole = long.filter((ids) => ids.length === PROMPT_TOKENS);

@@ -8,6 +8,7 @@ import { load } from "./load";
 import { memory } from "./memory";
 import type { Part } from "./parts";
 import { reward } from "./reward";
+import { rollout } from "./rollout";
 import { sftLora } from "./sftLora";
 import { step } from "./step";
 
@@ -31,6 +32,7 @@ const measured: Record<string, Bench> = {
   "sft-lora": sftLora,
   memory,
   generate,
+  rollout,
   load,
   kernel,
   growth,

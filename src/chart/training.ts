@@ -34,11 +34,14 @@ export interface TrainingCurvesOptions {
 /** The curves that tell whether DPO works. */
 export const DPO_KEYS = ["loss", "rewards/accuracies", "rewards/margins"];
 
+/** What grows where a trainer trains another distribution than the one that it draws from. */
+const DRAWN_AGAINST_RECOMPUTED = "sampling/sampling_logp_difference/mean";
+
 /** Those of other methods, told by a key that only they log. */
 const KEYS_BY_MARK: [mark: string, keys: string[]][] = [
   ["rewards/margins", DPO_KEYS],
-  ["objective/kl", ["objective/scores", "reward", "objective/kl", "objective/entropy", "entropy", "completions/mean_length"]],
-  ["reward", ["reward", "kl", "entropy", "completions/mean_length"]],
+  ["objective/kl", ["objective/scores", "reward", "objective/kl", "objective/entropy", "entropy", "completions/mean_length", DRAWN_AGAINST_RECOMPUTED]],
+  ["reward", ["reward", "kl", "entropy", "completions/mean_length", DRAWN_AGAINST_RECOMPUTED]],
   ["margin", ["loss", "accuracy", "margin"]],
   ["mean_token_accuracy", ["loss", "mean_token_accuracy", "entropy"]],
 ];

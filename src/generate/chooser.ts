@@ -3,7 +3,7 @@ import { tf } from "../engine/backend";
 import { BUCKETED } from "../engine/buckets";
 import { jit, type JitFunction } from "../engine/jit";
 import { processScores, type History } from "./processors";
-import { FIRST_CANDIDATES, NOT_COVERED, kindOf, likeliest, nextToken, type SamplingNumbers } from "./sampling";
+import { FIRST_CANDIDATES, NOT_COVERED, kindOf, likeliest, nextToken, tokenLogProbs, type SamplingNumbers } from "./sampling";
 import type { Processing, Sampling } from "./settings";
 
 /** What is known of the rows of a `History` beside its tokens. */
@@ -26,9 +26,18 @@ export interface Choice {
   processing: Processing;
   /** Tokens that rows that are too short must not get; empty where no row is. */
   eosTokenIds: readonly number[];
+  /** Whether the log-probabilities of the tokens chosen are read too. */
+  withLogps: boolean;
 }
 
-type Compiled = JitFunction<Tensor[], Tensor1D>;
+/** What was chosen for each row. */
+export interface Chosen {
+  tokens: Int32Array;
+  /** Their log-probabilities, see `tokenLogProbs`; null where nobody asked. */
+  logps: Float32Array | null;
+}
+
+type Compiled = JitFunction<Tensor[], Tensor[]>;
 
 export const HISTORY_LENGTH = 4;
 
@@ -50,7 +59,7 @@ export const numbersOf = (tensors: readonly Tensor[]): SamplingNumbers => {
   return { temperature, topP, logMinP };
 };
 
-/** Chooses the next token of every row on the device; only the ids are read. Its compiled functions are kept. */
+/** Chooses the next token of every row on the device; only the ids are read, and their log-probabilities where asked for. Its compiled functions are kept. */
 export class TokenChooser {
   private readonly compiled = new Map<string, Compiled>();
 
@@ -58,35 +67,38 @@ export class TokenChooser {
 
   /**
    * @param logits [rows, vocabulary] @param history null: nothing that was said before matters
-   * @param seeds two for each row @returns a token id for each row
+   * @param seeds two for each row
    */
-  async choose(logits: Tensor2D, choice: Choice, history: HostHistory | null, seeds: Int32Array): Promise<Int32Array> {
-    const tokens = await this.chooseAmong(FIRST_CANDIDATES, logits, choice, history, seeds);
-    return tokens.includes(NOT_COVERED) ? this.chooseAmong(Infinity, logits, choice, history, seeds) : tokens;
+  async choose(logits: Tensor2D, choice: Choice, history: HostHistory | null, seeds: Int32Array): Promise<Chosen> {
+    const chosen = await this.chooseAmong(FIRST_CANDIDATES, logits, choice, history, seeds);
+    return chosen.tokens.includes(NOT_COVERED) ? this.chooseAmong(Infinity, logits, choice, history, seeds) : chosen;
   }
 
-  private async chooseAmong(most: number, logits: Tensor2D, choice: Choice, history: HostHistory | null, seeds: Int32Array): Promise<Int32Array> {
+  private async chooseAmong(most: number, logits: Tensor2D, choice: Choice, history: HostHistory | null, seeds: Int32Array): Promise<Chosen> {
     const compiled = this.compiledFor(choice, history !== null, Math.min(most, this.vocabSize));
-    const tokens = tf.tidy(() => {
+    const results = tf.tidy(() => {
       const drawn = choice.sampling ? [tf.tensor2d(seeds, [logits.shape[0], 2], "int32"), ...numberTensors(choice.sampling)] : [];
       return compiled(logits, ...(history ? historyTensors(tokenTable(history.tokens, logits.shape[0]), history) : []), ...drawn);
     });
     try {
-      return (await tokens.data()) as Int32Array;
+      const [tokens, logps = null] = await Promise.all(results.map((result) => result.data()));
+      return { tokens: tokens as Int32Array, logps: logps as Float32Array | null };
     } finally {
-      tokens.dispose();
+      tf.dispose(results);
     }
   }
 
-  private compiledFor({ sampling, processing, eosTokenIds }: Choice, withHistory: boolean, candidates: number): Compiled {
+  private compiledFor({ sampling, processing, eosTokenIds, withLogps }: Choice, withHistory: boolean, candidates: number): Compiled {
     const kind = sampling && kindOf(sampling);
-    const key = JSON.stringify([kind, withHistory && [processing, eosTokenIds], kind?.topP ? candidates : 0]);
+    const key = JSON.stringify([kind, withHistory && [processing, eosTokenIds], kind?.topP ? candidates : 0, withLogps]);
     let compiled = this.compiled.get(key);
     if (!compiled) {
       compiled = jit((logits: Tensor, ...rest: Tensor[]) => {
         const scores = withHistory ? processScores(logits as Tensor2D, historyOf(rest), processing, eosTokenIds) : (logits as Tensor2D);
-        const [seeds, ...numbers] = rest.slice(withHistory ? HISTORY_LENGTH : 0);
-        return kind ? nextToken(scores, seeds as Tensor2D, kind, numbersOf(numbers), candidates) : likeliest(scores);
+        const [seeds, ...given] = rest.slice(withHistory ? HISTORY_LENGTH : 0);
+        const numbers = kind && numbersOf(given);
+        const tokens = kind ? nextToken(scores, seeds as Tensor2D, kind, numbers!, candidates) : likeliest(scores);
+        return withLogps ? [tokens, tokenLogProbs(logits as Tensor2D, tokens, numbers && numbers.temperature)] : [tokens];
       }, { name: "next_token", expectedTraces: BUCKETED });
       this.compiled.set(key, compiled);
     }

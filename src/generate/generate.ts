@@ -18,6 +18,11 @@ export interface Generated {
    */
   sequences: number[][];
   finishedBy: FinishReason[];
+  /**
+   * With `returnLogps`: of each new token log softmax(logits / temperature), in nats, as the model gave it when the token was
+   * chosen. It is that of the whole distribution, before `topK`, `topP`, `minP` and penalties.
+   */
+  logps?: number[][];
   /** With beams: log-probability ÷ length^lengthPenalty of each sequence, transformers' `sequences_scores`. */
   sequencesScores?: number[];
 }

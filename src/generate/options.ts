@@ -48,6 +48,8 @@ export interface GenerateOptions {
   earlyStopping?: boolean | "never";
   /** Answers for each prompt; they stand side by side in the result. Default 1. */
   numReturnSequences?: number;
+  /** Whether the log-probability of every new token is returned too, see `Generated.logps`. Not with beams. Default false. */
+  returnLogps?: boolean;
 
   /** Texts that end a sequence as soon as a token completes one; that token is part of it. Needs `tokenizer`. */
   stopStrings?: string | readonly string[];

@@ -8,8 +8,8 @@ export function tooShortAt(settings: Settings, prompts: readonly number[], posit
 }
 
 /** How tokens are chosen while these rows are too short. */
-export function choiceFor({ sampling, processing, eosTokenIds }: Settings, tooShort: Float32Array): Choice {
-  return { sampling, processing, eosTokenIds: tooShort.includes(1) ? [...eosTokenIds] : [] };
+export function choiceFor({ sampling, processing, eosTokenIds, returnLogps }: Settings, tooShort: Float32Array): Choice {
+  return { sampling, processing, eosTokenIds: tooShort.includes(1) ? [...eosTokenIds] : [], withLogps: returnLogps };
 }
 
 /** Why a token ends the answer to `prompts[prompt]`; null where it goes on. @param tokens the answer before it */

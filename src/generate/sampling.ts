@@ -68,6 +68,18 @@ export function cutScores(scores: Tensor2D, { topK, topP, minP, minTokensToKeep 
   return { scores: atLeast(scaled, thresholds.reduce((a, b) => tf.maximum(a, b))), covered };
 }
 
+/**
+ * log softmax(logits / temperature) at each row's token, under the whole distribution: no cut and no penalty is in it.
+ * @param logits [batch, vocabulary] @param tokens int32 [batch] @param temperature null for 1 @returns [batch], in nats
+ */
+export function tokenLogProbs(logits: Tensor2D, tokens: Tensor1D, temperature: Scalar | null): Tensor1D {
+  const [batch, vocabulary] = logits.shape;
+  const scaled = temperature ? (tf.div(logits, temperature) as Tensor2D) : logits;
+  // A row that was not covered is drawn again; until then it has no token to look at.
+  const places = tf.add(tf.range(0, batch * vocabulary, vocabulary, "int32"), tf.maximum(tokens, tf.scalar(0, "int32"))) as Tensor1D;
+  return tf.sub(tf.gather(tf.reshape(scaled, [-1]), places), tf.reshape(logSumExp(scaled), [-1])) as Tensor1D;
+}
+
 /** Which of `width` places are the first n, bool [1, width]. */
 function first(n: number, width: number): Tensor {
   return tf.less(tf.reshape(tf.range(0, width, 1, "int32"), [1, width]), tf.scalar(n, "int32"));

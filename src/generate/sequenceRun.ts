@@ -1,7 +1,7 @@
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import { batchBucket } from "../engine/buckets";
-import type { HostHistory } from "./chooser";
+import type { Chosen, HostHistory } from "./chooser";
 import { Decoding, fill } from "./decoding";
 import type { FinishReason, Generated, GenerationRun } from "./generate";
 import type { GenerateOptions } from "./options";
@@ -14,6 +14,7 @@ import type { Settings } from "./settings";
 export class SequenceRun implements GenerationRun {
   private readonly sequences: number[][];
   private readonly finishedBy: (FinishReason | null)[];
+  private readonly logps: number[][];
   private readonly decoding: Decoding;
   /** The sequence in each row of the batch; rows beyond the sequences repeat the last and are not looked at. */
   private rows: number[];
@@ -28,20 +29,22 @@ export class SequenceRun implements GenerationRun {
     const count = prompts.length * settings.numReturnSequences;
     this.sequences = Array.from({ length: count }, () => []);
     this.finishedBy = this.sequences.map(() => null);
+    this.logps = this.sequences.map(() => []);
     this.decoding = new Decoding(session, prompts, settings);
     this.rows = fill([...this.sequences.keys()], batchBucket(count));
   }
 
   async step(position: number): Promise<boolean> {
     this.compute(position);
-    const tokens = await this.session.chooser.choose(this.logits!, choiceFor(this.settings, this.tooShort(position)), this.history(position), drawSeeds(this.settings.seed, this.rows, position));
-    this.take(tokens, position);
+    const chosen = await this.session.chooser.choose(this.logits!, choiceFor(this.settings, this.tooShort(position)), this.history(position), drawSeeds(this.settings.seed, this.rows, position));
+    this.take(chosen, position);
     this.listeners.onStep?.({ done: position + 1, total: Math.max(...this.settings.maxNewTokens), sequences: () => this.sequences });
     return this.finishedBy.some((reason) => reason === null);
   }
 
   result(): Generated {
-    return { sequences: this.sequences, finishedBy: this.finishedBy.map((reason) => reason ?? "stopped") };
+    const { sequences, logps, settings: { returnLogps } } = this;
+    return { sequences, finishedBy: this.finishedBy.map((reason) => reason ?? "stopped"), ...(returnLogps ? { logps } : {}) };
   }
 
   get held(): Tensor[] {
@@ -99,7 +102,7 @@ export class SequenceRun implements GenerationRun {
     return { tokens, last: length + position - 1, padding: this.decoding.padding(), tooShort };
   }
 
-  private take(tokens: Int32Array, position: number): void {
+  private take({ tokens, logps }: Chosen, position: number): void {
     const seen = new Set<number>();
     this.rows.forEach((sequence, row) => {
       if (this.finishedBy[sequence] !== null || seen.has(sequence)) return;
@@ -107,6 +110,7 @@ export class SequenceRun implements GenerationRun {
       const token = tokens[row]!;
       this.finishedBy[sequence] = endOf(this.settings, this.prompts, this.promptOf(sequence), this.sequences[sequence]!, token);
       this.sequences[sequence]!.push(token);
+      if (logps) this.logps[sequence]!.push(logps[row]!);
       this.listeners.onToken?.(token, sequence, position);
     });
   }

@@ -16,6 +16,7 @@ export interface Settings {
   /** null: no search. */
   beams: BeamSettings | null;
   numReturnSequences: number;
+  returnLogps: boolean;
   seed: number;
   eosTokenIds: ReadonlySet<number>;
   stopStrings: StopStrings | null;
@@ -48,7 +49,7 @@ export interface BeamSettings {
 
 const OPTIONS: Record<keyof GenerateOptions, true> = {
   maxNewTokens: true, maxLength: true, minNewTokens: true, minLength: true, doSample: true, temperature: true, topK: true, topP: true, minP: true, seed: true,
-  repetitionPenalty: true, noRepeatNgramSize: true, numBeams: true, lengthPenalty: true, earlyStopping: true, numReturnSequences: true,
+  repetitionPenalty: true, noRepeatNgramSize: true, numBeams: true, lengthPenalty: true, earlyStopping: true, numReturnSequences: true, returnLogps: true,
   stopStrings: true, tokenizer: true, eosTokenId: true, padTokenId: true, precision: true, decodeWeights: true, onToken: true, onStep: true, signal: true,
 };
 
@@ -60,7 +61,7 @@ export function resolveOptions(model: LlamaForCausalLM, prompts: readonly (reado
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(OPTIONS, name)) throw new TypeError(`generate: there is no option ${name}. There are ${Object.keys(OPTIONS).join(", ")}.`);
   }
-  const { doSample = false, seed = 0, precision = "float32", decodeWeights = "float32", numReturnSequences = 1 } = options;
+  const { doSample = false, seed = 0, precision = "float32", decodeWeights = "float32", numReturnSequences = 1, returnLogps = false } = options;
   if (!Number.isSafeInteger(seed) || seed < 0) throw new RangeError(`generate: seed is ${seed}; it must be a whole number from 0 to 2^53 − 1.`);
   if (!["float32", "bfloat16", "float16", "auto"].includes(precision)) throw new RangeError(`generate: precision is ${JSON.stringify(precision)}; it must be "float32", "bfloat16", "float16" or "auto".`);
   if (!DECODE_WEIGHTS.includes(decodeWeights)) throw new RangeError(`generate: decodeWeights is ${JSON.stringify(decodeWeights)}; it must be one of ${DECODE_WEIGHTS.map((kind) => JSON.stringify(kind)).join(", ")}.`);
@@ -70,12 +71,14 @@ export function resolveOptions(model: LlamaForCausalLM, prompts: readonly (reado
   checkToken(model, padTokenId, "padTokenId");
   const beams = resolveBeams(options);
   checkNumber("numReturnSequences", numReturnSequences, 1);
+  if (typeof returnLogps !== "boolean") throw new TypeError(`generate: returnLogps is ${JSON.stringify(returnLogps)}; it must be true or false.`);
+  if (beams && returnLogps) throw new RangeError("generate: returnLogps gives the log-probability of each token drawn; a search with numBeams above 1 scores whole answers, see sequencesScores.");
   if (beams && numReturnSequences > beams.numBeams) throw new RangeError(`generate: numReturnSequences is ${numReturnSequences}, numBeams ${beams.numBeams}: a search has no more answers than beams.`);
   if (!beams && !doSample && numReturnSequences > 1) throw new RangeError(`generate: numReturnSequences is ${numReturnSequences}, but greedy answers of one prompt are all the same. Set doSample: true or numBeams.`);
   return {
     ...resolveLengths(model, prompts, options), processing: resolveProcessing(options),
     sampling: doSample ? resolveSampling(model, options, beams ? eosTokenIds.size + 1 : 1) : refuseSampling(options), beams,
-    numReturnSequences, seed, eosTokenIds, padTokenId, precision: precision === "auto" ? (hasNarrowPrecision() ? "auto" : "float32") : resolvePrecision(precision), decodeWeights, stopStrings: resolveStopStrings(options),
+    numReturnSequences, returnLogps, seed, eosTokenIds, padTokenId, precision: precision === "auto" ? (hasNarrowPrecision() ? "auto" : "float32") : resolvePrecision(precision), decodeWeights, stopStrings: resolveStopStrings(options),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { LlamaForCausalLM } from "../model/llama";
+import { saidBy } from "../tokens/prompts";
 import type { Message, Tokenizer } from "../tokens/tokenizer";
 import { answerDisplay } from "./display";
 import { generate } from "./generate";
@@ -50,11 +51,6 @@ export async function generateText(model: LlamaForCausalLM, tokenizer: Tokenizer
   return answers;
 }
 
-/** The last thing that the user says. */
-function saidBy(prompt: string | Message[]): string {
-  return typeof prompt === "string" ? prompt : (prompt.at(-1)?.content ?? "");
-}
-
 /** Answers in pieces, each sequence's from a stream of its own. */
 class Pieces {
   private readonly streams = new Map<number, TextStream>();
@@ -80,7 +76,7 @@ class Pieces {
 }
 
 /** What the model and its tokenizer end a turn with: the two files need not name the same. */
-function endTokens(model: LlamaForCausalLM, tokenizer: Tokenizer): number[] {
+export function endTokens(model: LlamaForCausalLM, tokenizer: Tokenizer): number[] {
   const own = model.hfConfig.eos_token_id ?? [];
   return [...new Set([...(Array.isArray(own) ? own : [own]), ...(tokenizer.eosTokenId === null ? [] : [tokenizer.eosTokenId])])];
 }

@@ -14,9 +14,9 @@ export interface PolicyTerms {
   mask: Tensor2D;
 }
 
-/** The mean over all tokens that count. */
+/** The mean over all tokens that count; 0 where none does, as in a batch of answers that were all cut off and are left out. */
 export function maskedMean(values: Tensor2D, mask: Tensor2D): Scalar {
-  return tf.div(tf.sum(tf.mul(values, mask)), tf.sum(mask)) as Scalar;
+  return tf.div(tf.sum(tf.mul(values, mask)), tf.maximum(tf.sum(mask), 1)) as Scalar;
 }
 
 /**

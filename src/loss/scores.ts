@@ -1,7 +1,7 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
 import type { LlamaForSequenceClassification } from "../model/classification";
-import type { PackedScores } from "../tokens/scoredPairs";
+import type { PackedTexts } from "../tokens/scoredPairs";
 import type { PairRewards } from "./reward";
 import { inOrder, statesAt, toTreeTensors, TREE_ORDER, type TreeTensors } from "./tree";
 
@@ -14,8 +14,13 @@ export interface ScoreTensors extends TreeTensors {
 const { list: scoreTensorList, from: scoreTensorsFrom } = inOrder<ScoreTensors>([...TREE_ORDER, "scored"]);
 export { scoreTensorList, scoreTensorsFrom };
 
-export function toScoreTensors(packed: PackedScores): ScoreTensors {
+export function toScoreTensors(packed: PackedTexts): ScoreTensors {
   return { ...toTreeTensors(packed), scored: tf.tensor1d(packed.scored, "int32") };
+}
+
+/** Scores of the texts of a packed batch. @returns [texts, labels] */
+export function textScores(model: LlamaForSequenceClassification, tensors: ScoreTensors): Tensor2D {
+  return model.scores(statesAt(model, tensors, tensors.scored));
 }
 
 /** Scores of a batch of pairs under a classifier. */
@@ -35,7 +40,7 @@ export function halves(scores: Tensor2D): Pick<PairScores, "chosen" | "rejected"
 
 /** Scores of the pairs of a packed batch. */
 export function pairScores(model: LlamaForSequenceClassification, tensors: ScoreTensors): Pick<PairScores, "chosen" | "rejected"> {
-  return halves(model.scores(statesAt(model, tensors, tensors.scored)));
+  return halves(textScores(model, tensors));
 }
 
 /** The scores of a classifier of one label as rewards. */

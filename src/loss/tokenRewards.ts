@@ -13,14 +13,30 @@ export interface ScoredAnswers {
   ended: readonly boolean[];
 }
 
-export interface TokenRewardOptions {
-  /** β of the KL penalty in the reward; 0 for none. Default 0.05. */
-  klCoef?: number;
-  klEstimator?: KlEstimator;
+export interface FinalScoreOptions {
   /** What an answer that does not end loses. Default none. */
   missingEosPenalty?: number | null;
   /** Scores are cut to −scoreClip … scoreClip, before any penalty. Default none. */
   scoreClip?: number | null;
+}
+
+/**
+ * Scores as they are trained on: cut first, then less the penalty where an answer does not end.
+ * @throws RangeError for another number of scores than of answers, or a clip that is none
+ */
+export function finalScores(scores: readonly number[], ended: readonly boolean[], { missingEosPenalty = null, scoreClip = null }: FinalScoreOptions = {}): number[] {
+  if (ended.length !== scores.length) throw new RangeError(`There are ${ended.length} ended for ${scores.length} answers.`);
+  if (scoreClip !== null && !(scoreClip > 0)) throw new RangeError(`scoreClip is ${scoreClip}; a number above 0 is needed, or null for none.`);
+  return scores.map((score, answer) => {
+    const clipped = scoreClip === null ? score : Math.min(scoreClip, Math.max(-scoreClip, score));
+    return ended[answer] ? clipped : clipped - (missingEosPenalty ?? 0);
+  });
+}
+
+export interface TokenRewardOptions extends FinalScoreOptions {
+  /** β of the KL penalty in the reward; 0 for none. Default 0.05. */
+  klCoef?: number;
+  klEstimator?: KlEstimator;
 }
 
 export interface TokenRewards {
@@ -42,16 +58,10 @@ export interface TokenRewards {
  */
 export function tokenRewards({ scores, logps, refLogps, ended }: ScoredAnswers, { klCoef = 0.05, klEstimator = "k1", missingEosPenalty = null, scoreClip = null }: TokenRewardOptions = {}): TokenRewards {
   checkSame("refLogps", refLogps, "logps", logps);
-  for (const [name, own] of Object.entries({ scores, ended })) {
-    if (own.length !== logps.length) throw new RangeError(`There are ${own.length} ${name} for ${logps.length} answers.`);
-  }
+  if (scores.length !== logps.length) throw new RangeError(`There are ${scores.length} scores for ${logps.length} answers.`);
   const empty = logps.findIndex((own) => own.length === 0);
   if (empty !== -1) throw new RangeError(`Answer ${empty} has no token; an answer ends with the end token at least.`);
-  if (scoreClip !== null && !(scoreClip > 0)) throw new RangeError(`scoreClip is ${scoreClip}; a number above 0 is needed, or null for none.`);
-  const final = scores.map((score, answer) => {
-    const clipped = scoreClip === null ? score : Math.min(scoreClip, Math.max(-scoreClip, score));
-    return ended[answer] ? clipped : clipped - (missingEosPenalty ?? 0);
-  });
+  const final = finalScores(scores, ended, { missingEosPenalty, scoreClip });
   const terms = logps.map((own, answer) => own.map((logp, t) => klTerm(logp, refLogps[answer]![t]!, klEstimator)));
   return {
     rewards: terms.map((own, answer) => own.map((term, t) => (t === own.length - 1 ? final[answer]! : 0) - klCoef * term)),

@@ -5,7 +5,8 @@
 /**
  * One row of a run's log, under TRL's names: `loss`, `learning_rate`, `grad_norm`, `rewards/chosen`,
  * `rewards/rejected`, `rewards/accuracies`, `rewards/margins`, `logps/chosen`, `logps/rejected` of DPO, `entropy`,
- * `mean_token_accuracy`, `num_tokens` of SFT, and in float16 `loss_scale`; what an evaluation measured carries the prefix `eval_`. Every value is a number; a row holds only what was measured at its step.
+ * `mean_token_accuracy`, `num_tokens` of SFT, `reward`, `kl`, `completions/mean_length` of GRPO, RLOO and REINFORCE,
+ * `objective/kl`, `objective/scores`, `policy/approxkl_avg` of PPO, and in float16 `loss_scale`; what an evaluation measured carries the prefix `eval_`. Every value is a number; a row holds only what was measured at its step.
  */
 export type LogRow = { step: number; epoch: number } & Record<string, number>;
 

@@ -1,13 +1,15 @@
 import type { TrainingArguments } from "./arguments";
 import { epochBatches } from "./batches";
 
-/** The row numbers of every step's batches. @param lengths tokens of each row */
-export function planSteps(lengths: readonly number[], maxSteps: number, args: TrainingArguments): number[][][] {
+/** The row numbers of every step's batches. @param lengths tokens of each row @param repeats steps in a row that each batch is trained on */
+export function planSteps(lengths: readonly number[], maxSteps: number, args: TrainingArguments, repeats = 1): number[][][] {
   const { gradientAccumulationSteps } = args;
   const plan: number[][][] = [];
   for (let epoch = 0; plan.length < maxSteps; epoch++) {
     const batches = epochBatches(lengths, epoch, args);
-    for (let i = 0; i < batches.length; i += gradientAccumulationSteps) plan.push(batches.slice(i, i + gradientAccumulationSteps));
+    for (let i = 0; i < batches.length; i += gradientAccumulationSteps) {
+      for (let repeat = 0; repeat < repeats; repeat++) plan.push(batches.slice(i, i + gradientAccumulationSteps));
+    }
   }
   return plan.slice(0, maxSteps);
 }

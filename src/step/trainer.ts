@@ -44,6 +44,7 @@ export class TrainingLoop {
   readonly step: TrainStep;
   private readonly plan: number[][][];
   private readonly stepsPerEpoch: number;
+  private readonly repeats: number;
   private readonly optimizerBytes: number;
   private checkedPlan: MemoryPlan | null = null;
   private stopRequested = false;
@@ -63,9 +64,11 @@ export class TrainingLoop {
   ) {
     if (method.lengths.length === 0) throw new RangeError("The training set is empty.");
     const batchesPerEpoch = Math.ceil(method.lengths.length / args.perDeviceTrainBatchSize);
-    this.stepsPerEpoch = Math.ceil(batchesPerEpoch / args.gradientAccumulationSteps);
+    this.repeats = method.repeats ?? 1;
+    if (args.saveSteps % this.repeats !== 0) throw new RangeError(`args.saveSteps is ${args.saveSteps}; each batch of prompts is trained on for ${this.repeats} steps, and a run can be continued only between two of them: a multiple of ${this.repeats} is needed.`);
+    this.stepsPerEpoch = Math.ceil(batchesPerEpoch / args.gradientAccumulationSteps) * this.repeats;
     const maxSteps = args.maxSteps > 0 ? args.maxSteps : Math.ceil(this.stepsPerEpoch * args.numTrainEpochs);
-    this.plan = planSteps(method.lengths, maxSteps, args);
+    this.plan = planSteps(method.lengths, maxSteps, args, this.repeats);
     this.state = { step: 0, maxSteps, epoch: 0, numTrainEpochs: maxSteps / this.stepsPerEpoch, logHistory: [], startedAt: 0, stopped: false };
     const before = variableBytes();
     this.step = new TrainStep(method.parameters, method.loss, args, method.parameterGroups);
@@ -154,6 +157,7 @@ export class TrainingLoop {
       while (state.step < state.maxSteps && !stopping()) {
         await this.tell((callback) => callback.onStepBegin?.(state));
         const batches = await prepared;
+        if (batches.some(({ tensors }) => tensors.length === 0)) break;
         const tracesBefore = this.step.traceCount;
         const rate = this.args.learningRate * scheduleFactor(this.args.lrSchedulerType, state.step - counts.skippedSteps, state.maxSteps, this.args.warmupSteps);
         const read = this.step.run(batches.map((batch) => batch.tensors), rate);
@@ -187,7 +191,8 @@ export class TrainingLoop {
     // Asked to stop after the row of its last step was due: what the steps since then measured is kept too.
     if (!window.isEmpty) await this.log(window.row(state));
     state.stopped = state.step < state.maxSteps;
-    if (state.stopped && this.args.saveSteps > 0 && this.keeper && this.keeper.savedStep < state.step) await this.save(this.keeper);
+    const isBetween = state.step % this.repeats === 0;
+    if (state.stopped && isBetween && this.args.saveSteps > 0 && this.keeper && this.keeper.savedStep < state.step) await this.save(this.keeper);
     const seconds = (Date.now() - state.startedAt) / 1000;
     await this.tell((callback) => callback.onTrainEnd?.(state));
     return {

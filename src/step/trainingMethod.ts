@@ -12,9 +12,15 @@ export interface TrainingMethod {
   /** Tokens of each training row, as the batches are grouped by. */
   lengths: readonly number[];
   /**
+   * Steps in a row that each batch is prepared and trained on, as rollouts are: together they are an iteration. Checkpoints
+   * lie between iterations. Default 1.
+   */
+  repeats?: number;
+  /**
    * Builds the device tensors of a batch. The loop disposes them.
    * @param step rows of all batches that are accumulated with this one, itself among them
    * @param batch its number in the run, from 0: what random numbers may depend on, so that a resumed run draws the same
+   * @returns no tensors where Stop kept the batch from being made; the run ends there
    */
   prepare(rows: readonly number[], step: readonly (readonly number[])[], batch: number): Promise<{ tensors: Tensor[]; tokens: number }>;
   loss: LossFunction;

@@ -83,9 +83,24 @@ export function packPairs(pairs: readonly TokenizedRow[], options: PackingOption
     { prompt: pair.prompt_input_ids, ids: pair.chosen_input_ids, owner: i },
     { prompt: pair.prompt_input_ids, ids: pair.rejected_input_ids, owner: pairs.length + i },
   ]);
+  return { pairs: pairs.length, ...packAnswers(answers, 2, options) };
+}
+
+/** An answer behind its prompt; `owner` is what its predictions are summed under. */
+export interface OwnedAnswer {
+  prompt: readonly number[];
+  ids: readonly number[];
+  owner: number;
+}
+
+/**
+ * Packs answers for the log-probability of each of their tokens; predictions follow each other in the order given.
+ * @param answers none of them empty, nor a prompt @param groupSize answers that follow each other and may share a row of attention
+ */
+export function packAnswers(answers: readonly OwnedAnswer[], groupSize: number, options: PackingOptions): Omit<PackedPairs, "pairs"> {
   const tree = tokenTree(answers.map(({ prompt, ids }) => [...prompt, ...ids.slice(0, -1)]));
   const { predictionMultiple = ROUNDINGS[0]!.predictionMultiple } = options;
-  return { pairs: pairs.length, ...packTree(tree, 2, options), ...predictionsOf(answers, tree, predictionMultiple) };
+  return { ...packTree(tree, groupSize, options), ...predictionsOf(answers, tree, predictionMultiple) };
 }
 
 function checkPair(pair: TokenizedRow, i: number): void {
@@ -110,7 +125,7 @@ function attentionRows(tree: TokenTree, length: number, { rows, queryWidth, keyW
   return { rows: rows.length, queryWidth, keyWidth, queries, places, keys, lasts: keys.map((token) => tree.lasts[token] ?? padding) };
 }
 
-function predictionsOf(answers: readonly { prompt: readonly number[]; ids: readonly number[]; owner: number }[], tree: TokenTree, multiple: number): Pick<PackedPairs, "predictions" | "sources" | "targets" | "owners" | "weights"> {
+function predictionsOf(answers: readonly OwnedAnswer[], tree: TokenTree, multiple: number): Pick<PackedPairs, "predictions" | "sources" | "targets" | "owners" | "weights"> {
   const predictions = roundUp(answers.reduce((sum, { ids }) => sum + ids.length, 0), multiple);
   const [sources, targets, owners] = [new Int32Array(predictions), new Int32Array(predictions), new Int32Array(predictions)];
   const weights = new Float32Array(predictions);

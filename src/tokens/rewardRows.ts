@@ -113,6 +113,15 @@ function endedIds(text: string, tokenizer: RewardTokenizer): number[] {
   return tokenizer.encode(text.endsWith(end) ? text : `${text}${end}`, { addSpecialTokens: true });
 }
 
+/**
+ * Ids of an answer behind its prompt as a reward model met such texts in training: a chat by the chat template, plain texts
+ * joined with the end token behind them. An answer without text is scored like any other.
+ */
+export function answeredIds(prompt: string | readonly Message[], answer: string, tokenizer: RewardTokenizer): number[] {
+  if (typeof prompt === "string") return endedIds(`${prompt}${answer}`, tokenizer);
+  return tokenizer.encode(tokenizer.applyChatTemplate([...prompt, { role: "assistant", content: answer }]));
+}
+
 function chatIds(messages: Message[], answer: readonly Message[], side: string, tokenizer: RewardTokenizer): number[] {
   const last = answer.at(-1);
   if (last === undefined || (typeof last?.content === "string" && last.content.trim() === "")) throw new TypeError(`${side} is empty. Leave the row out.`);

@@ -50,7 +50,7 @@ async function run(names: string[]): Promise<Record<string, unknown>> {
 }
 
 test("every line of ours runs, from top to bottom, and does what it says", async () => {
-  const found = await run(["answer", "beamAnswers", "history", "measured", "atStart", "train", "test", "chosen", "frame", "back", "text", "value", "answers"]);
+  const found = await run(["answer", "beamAnswers", "history", "measured", "atStart", "train", "test", "chosen", "frame", "back", "text", "value", "answers", "drawn"]);
   const [first] = found.history as alignlab.LogRow[];
   assert.equal((found.train as unknown[]).length, 8);
   assert.equal(found.back, found.text);
@@ -60,6 +60,7 @@ test("every line of ours runs, from top to bottom, and does what it says", async
   assert.ok(Math.abs((await (found.atStart as Scalar).data())[0]! - Math.LN2) < 1e-6);
   // Of the four held-out pairs one is longer than 512 letters, the tiny tokenizer's tokens, and left out.
   assert.equal((found.chosen as Float32Array).length, 3);
+  assert.equal((found.drawn as alignlab.RolloutSample[]).length, 2 * 8);
   // softmax([5, 11])[0]
   assert.ok(Math.abs((found.value as number) - 1 / (1 + Math.exp(6))) < 1e-6);
   for (const file of ["dpo-final/model.safetensors", "adapter/adapter_config.json"]) assert.ok(existsSync(join(folder, file)), file);

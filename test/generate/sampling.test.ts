@@ -106,7 +106,7 @@ test("top-p over more tokens than are sorted at first says so, and the session s
   const sampling = { temperature: 1, topK: null, topP: 0.9, minP: null, minTokensToKeep: 1 };
   const few = tf.tidy(() => nextToken(logits, tf.tensor2d(seeds, [rows, 2], "int32"), kindOf(sampling), { temperature: tf.scalar(1), topP: tf.scalar(0.9), logMinP: tf.scalar(0) }, 1024).dataSync());
   assert.ok(few.every((token) => token === NOT_COVERED));
-  const tokens = await session.chooser.choose(logits, { sampling, processing: { repetitionPenalty: null, noRepeatNgramSize: null }, eosTokenIds: [] }, null, seeds);
+  const { tokens } = await session.chooser.choose(logits, { sampling, processing: { repetitionPenalty: null, noRepeatNgramSize: null }, eosTokenIds: [], withLogps: false }, null, seeds);
   const p = probabilities(flat, { topP: 0.9 });
   const counts = new Array<number>(6).fill(0);
   for (const token of tokens) {

@@ -4,6 +4,7 @@ import { BFLOAT16_VARIABLE } from "../../src/engine/precision";
 import { TRAINING_DEFAULTS, trainingArguments, type TrainingArguments } from "../../src/step/arguments";
 import { epochBatches } from "../../src/step/batches";
 import { DPO_DEFAULTS } from "../../src/step/dpoTrainer";
+import { planSteps } from "../../src/step/stepPlan";
 
 const lengths = Array.from({ length: 203 }, (_, i) => 10 + ((i * 37) % 101));
 const args = { perDeviceTrainBatchSize: 8, shuffle: true, groupByLength: true, seed: 3 };
@@ -29,6 +30,12 @@ test("grouping puts rows of like length together, without sorting the epoch", ()
   assert.ok(spread(grouped) < spread(epochBatches(lengths, 0, { ...args, groupByLength: false })) / 4);
   const firsts = grouped.map(([row]) => lengths[row!]!);
   assert.notDeepEqual(firsts, [...firsts].sort((a, b) => a - b));
+});
+
+test("each batch of a plan comes as often in a row as asked, and the last ones are cut where the run ends", () => {
+  const own = { ...TRAINING_DEFAULTS, ...args };
+  const plain = planSteps(lengths, 4, own);
+  assert.deepEqual(planSteps(lengths, 8, own, 3), [0, 0, 0, 1, 1, 1, 2, 2].map((batch) => plain[batch]));
 });
 
 test("arguments: defaults are filled in and undefined leaves them", () => {
