@@ -35,6 +35,16 @@ const newerLibrary = join(__dirname, "es2023.d.ts");
 
 type Emit = TypeScript.BuilderProgram["emit"];
 
+/** Names of the functions that a cell declares, whether or not it compiles. */
+export function declaredFunctions(source: string): string[] {
+  const isFunction = (node?: TypeScript.Node): boolean => node !== undefined && (ts.isArrowFunction(node) || ts.isFunctionExpression(node));
+  return ts.createSourceFile("cell.ts", source, ts.ScriptTarget.ES2022).statements.flatMap((statement) => {
+    if (ts.isFunctionDeclaration(statement)) return statement.name ? [statement.name.text] : [];
+    if (!ts.isVariableStatement(statement)) return [];
+    return statement.declarationList.declarations.flatMap(({ name, initializer }) => (ts.isIdentifier(name) && isFunction(initializer) ? [name.text] : []));
+  });
+}
+
 /** tslab's converter with the project's compiler settings, working in the notebook's own folder. */
 export class Compiler {
   private readonly files = new WatchedFiles();

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import vm from "node:vm";
 import { StopError } from "../src/engine/host";
 import { currentCell, type Cell } from "./cell";
-import type { CompiledCell, Compiler } from "./compiler";
+import { CompileError, declaredFunctions, type CompiledCell, type Compiler } from "./compiler";
 import type { Interrupter } from "./interrupt";
 import type { Modules } from "./modules";
 import { rememberRun, scriptName } from "./traceback";
@@ -39,7 +39,7 @@ export class Executor {
   /** Runs a cell to its end and returns the value of its last expression; throws what the cell throws. */
   async run(cell: Cell, source: string): Promise<unknown> {
     rememberRun(cell.count, source, []);
-    const compiled = this.interrupter.shield(() => this.compiler.compile(source));
+    const compiled = this.compile(cell, source);
     rememberRun(cell.count, source, compiled.maps);
     this.compiler.adopt(compiled);
     try {
@@ -53,6 +53,16 @@ export class Executor {
       this.modules.note();
     }
     return compiled.resultName === undefined ? undefined : this.variables.take(compiled.resultName);
+  }
+
+  /** A function whose new version does not compile is not used as it was: its old faults would be taken for new ones. */
+  private compile(cell: Cell, source: string): CompiledCell {
+    try {
+      return this.interrupter.shield(() => this.compiler.compile(source));
+    } catch (error) {
+      if (error instanceof CompileError) this.variables.markOutdated(declaredFunctions(source), `cell [${cell.count}] writes it anew and does not compile. Mend that cell and run it, then this one`);
+      throw error;
+    }
   }
 
   private start(cell: Cell, { code, isAsync }: CompiledCell): unknown {

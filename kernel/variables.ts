@@ -13,18 +13,28 @@ export class Variables {
 
   /** Names that have no value say why when they are read, until a cell sets them. */
   markUnset(names: string[], why: string): void {
-    for (const name of names) {
-      if (Object.getOwnPropertyDescriptor(this.exports, name)?.value !== undefined) continue;
-      Object.defineProperty(this.exports, name, {
-        get: () => {
-          throw new ReferenceError(`${name} has no value: ${why}`);
-        },
-        set: (value: unknown) => {
-          Object.defineProperty(this.exports, name, { value, writable: true, enumerable: true, configurable: true });
-        },
-        enumerable: true,
-        configurable: true,
-      });
-    }
+    for (const name of names) if (!this.has(name)) this.refuse(name, `has no value: ${why}`);
+  }
+
+  /** Values that a cell should have replaced say so when they are read, until one does. */
+  markOutdated(names: string[], why: string): void {
+    for (const name of names) if (this.has(name)) this.refuse(name, `is out of date: ${why}`);
+  }
+
+  private has(name: string): boolean {
+    return Object.getOwnPropertyDescriptor(this.exports, name)?.value !== undefined;
+  }
+
+  private refuse(name: string, why: string): void {
+    Object.defineProperty(this.exports, name, {
+      get: () => {
+        throw new ReferenceError(`${name} ${why}`);
+      },
+      set: (value: unknown) => {
+        Object.defineProperty(this.exports, name, { value, writable: true, enumerable: true, configurable: true });
+      },
+      enumerable: true,
+      configurable: true,
+    });
   }
 }

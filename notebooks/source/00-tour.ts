@@ -84,7 +84,10 @@ console.log(`${tokenizer.encode(answer).length} tokens`);
 // ## One word at a time
 //
 // The model never plans a sentence. It gives every piece of text that might come next, every **token**, a probability; one is taken, and the
-// question is asked again. Here are the eight likeliest first tokens of its answer:
+// question is asked again. Here are the eight likeliest first tokens of its answer.
+//
+// In the code, numbers live in **tensors**: `tf.tensor2d(rows, undefined, "int32")` makes one of whole numbers, functions such as `tf.softmax` make new ones, `tf.tidy` frees
+// all but its result, and `await x.data()` reads the numbers back.
 
 // %%
 const prompt = tokenizer.applyChatTemplate([{ role: "user", content: asked }], {
@@ -116,7 +119,7 @@ table(
 // %% [markdown]
 // ## Which answer is likelier?
 //
-// The course's data are pairs: to each prompt an answer that people preferred, `chosen`, and one that they did not, `rejected`.
+// The course's data are pairs: to each prompt an answer that is preferred, `chosen`, and one that is not, `rejected`. In data like these people say so; ours are synthetic and say so themselves.
 
 // %%
 const pairs = await loadPreferenceRows("human-like", { limit: 10 });
@@ -149,7 +152,7 @@ table(judged, { caption: "Log-probability per token before any training" });
 
 // %% [markdown]
 // The model as it comes finds the rejected answers likelier: they sound like the help desk that it was trained to be. **Direct preference
-// optimisation raises the first column over the second, and that is the whole of it.** What it must not do is forget how to speak on the way; how that is held
+// optimisation makes the chosen answers likelier relative to the rejected ones, each measured from where it began, and that is the whole of it.** What it must not do is forget how to speak on the way; how that is held
 // in check is the subject of notebook 01.
 //
 // ## Numbers that learn
@@ -166,6 +169,7 @@ console.log(`gradient [${await slope.data()}]`);
 // Training a language model is this, with 135 million numbers in place of three.
 //
 // The loop below finds the minimum of $(w - 3)^2$: each step goes a tenth of the gradient downhill, then waits a tenth of a second so that you can watch.
+// `jit` compiles the step on its first call, `w.assign` changes the weight, `tf.dispose` frees what is no longer needed.
 // **Press ■ in the toolbar while it runs.** `steps(n)` counts in such a way that the cell then ends well and what was computed stays: an hour's training can be
 // stopped like this. Before you run it: by which factor will the loss shrink at each step?
 
@@ -207,6 +211,9 @@ chart.end();
 //
 // $$\text{reward} = \beta \cdot (\log \pi(\text{answer}) - \log \pi_\text{ref}(\text{answer}))$$
 //
+// $\pi$ stands for the model, here its probability of the answer, and $\pi_\text{ref}$ for the model as it was, the reference. $\beta$ is a number that you choose: how much a
+// change counts.
+//
 // **Exercise** (3 minutes). Write `implicitRewards`: log-probabilities of some answers under the model now, and under the reference, which is the
 // model as it was; back comes a reward for each. Make a mistake on purpose first: leave `beta` out, and see what the check makes of it.
 
@@ -234,8 +241,10 @@ await check("implicit-rewards", implicitRewards);
 hint("implicit-rewards");
 
 // %% [markdown]
-// Some questions want a sentence and not code. Nobody scores it: your answer is kept, and what a good one says is shown beside it. This one is about the table
-// of log-probabilities above.
+// Some questions want a sentence and not code. Write it between the backticks. Nobody scores it: your answer is kept, and what a good one says is shown beside it.
+//
+// **Written question.** Before any training the model finds the rejected answers likelier than the chosen ones. Where does that come from, and why is it no reason to
+// prefer them?
 
 // %%
 // BEGIN SOLUTION

@@ -51,6 +51,7 @@ import {
   expectedTimeCallback,
   generate,
   healthMonitor,
+  hint,
   histogram,
   historyFrame,
   inTime,
@@ -235,6 +236,13 @@ console.log(
 // the same three, rendered: `prompt` with the generation prompt at its end, each answer as what follows it (`…<|im_end|>\n`).
 
 // %% [markdown]
+// Every exercise has hints, from a nudge to nearly the way. `hint(…)` shows one after the other: here the first of this exercise. Later, call it in a cell of
+// your own. What a word means stands in the [glossary](../../docs/glossary.md), and PyTorch's lines beside ours in the [cheat sheet](../../docs/cheat-sheet.md).
+
+// %%
+hint("apply-chat-template");
+
+// %% [markdown]
 // <details><summary>Hint</summary>
 //
 // `tokenizer.applyChatTemplate(messages)` takes a list of `{ role, content }`, and both renderings begin with exactly the same
@@ -297,7 +305,7 @@ function tokenizeRow(
   maxPromptLength = 512,
   maxCompletionLength: number | null = null,
 ): TokenizedRow {
-  // BEGIN SOLUTION: encode the three texts and cut each on its right side
+  // BEGIN SOLUTION: encode the three texts; of the prompt keep the end, of each answer the beginning
   const cut = (text: string): number[] => {
     const ids = tokenizer.encode(text);
     return maxCompletionLength === null ? ids : ids.slice(0, maxCompletionLength);
@@ -345,7 +353,8 @@ histogram({
 // *Think:* the chosen answers are a little longer than the rejected ones. Their log-probability is a sum over tokens. Which
 // of the two will have the lower sum, and does that matter to a loss that compares with the reference?
 //
-// **Written question.** Answer in two or three sentences between the quotes. Nobody scores it; you see afterwards what a good answer says.
+// **Written question.** `tokenizeRow` keeps the end of a long prompt and the beginning of a long answer. Why is a prompt cut from the left? Answer in two or three
+// sentences between the backticks. Nobody scores it; you see afterwards what a good answer says.
 
 // %%
 // BEGIN SOLUTION
@@ -459,6 +468,9 @@ table(
   },
 );
 
+// %% [markdown]
+// **Written question.** Which side is padded for prompts, which for answers, and what would break the other way round?
+
 // %%
 // BEGIN SOLUTION
 const whichSide = `Prompts on the left, answers on the right. Then the last token of each
@@ -480,7 +492,8 @@ question("padding-side", whichSide);
 //
 // $$ r(y) = \beta \, \big( \log \pi(y \mid x) - \log \pi_\text{ref}(y \mid x) \big) $$
 //
-// The DPO loss of a pair is small when the chosen answer $y_w$ has the higher reward (Rafailov et al. 2023, equation 7):
+// Read $\pi(y \mid x)$ as "the probability of $y$ given $x$". The two answers of a pair are called $y_w$, the winner (`chosen`), and $y_l$, the loser (`rejected`).
+// The DPO loss is small when the winner has the higher reward (Rafailov et al. 2023, equation 7):
 //
 // $$ \mathcal{L} = -\log \sigma \big( r(y_w) - r(y_l) \big) $$
 //
@@ -489,7 +502,7 @@ question("padding-side", whichSide);
 // | $\log \pi(y_w \mid x)$, $\log \pi(y_l \mid x)$ | `chosenLogps`, `rejectedLogps` | [B], nats |
 // | $\log \pi_\text{ref}(\ldots)$ | `refChosenLogps`, `refRejectedLogps` | [B], nats |
 // | $\beta$ | `beta` | a number |
-// | $\sigma$, $\log \sigma$ | `tf.sigmoid`, `tf.logSigmoid` | |
+// | $\sigma(z) = 1 / (1 + e^{-z})$, the sigmoid, and $\log \sigma$ | `tf.sigmoid`, `tf.logSigmoid` | |
 //
 // B is the number of pairs in the batch. A nat is the unit of natural logarithms: a log-probability of −2.3 nats is a probability of one in ten.
 //
@@ -520,7 +533,10 @@ lineChart({
 // margin of 5 hardly counts any more.)
 //
 // **Exercise 4** (20 minutes). Write `dpoLoss`. It returns three scalars: the mean loss, the share of pairs whose chosen answer has the
-// higher reward, and the mean margin.
+// strictly higher reward (two equal rewards count as wrong), and the mean margin.
+//
+// Tensors have no `+`, `−` or `*`: it is `tf.add(a, b)`, `tf.sub(a, b)`, `tf.mul(a, b)`, `tf.neg(a)`, `tf.mean(a)`; more in the
+// [cheat sheet](../../docs/cheat-sheet.md). TypeScript does not know shapes: where it says that a `Tensor` is not a `Scalar`, write `tf.mean(a) as Scalar`.
 
 // %% [markdown]
 // <details><summary>Hint</summary>
@@ -576,6 +592,10 @@ const [worked] = dpoLoss(
 console.log(`policy = reference: ${(await untouched.data())[0].toFixed(4)}`);
 console.log(`worked example:     ${(await worked.data())[0].toFixed(4)}`);
 
+// %% [markdown]
+// **Written question.** Beta multiplies the log-ratios. What does a larger beta do to the loss of a pair that is already in the right order, and to how far the
+// policy moves from the reference?
+
 // %%
 // BEGIN SOLUTION
 const whatBetaDoes = `With a larger beta the same change in log-probability is a larger
@@ -596,6 +616,8 @@ question("beta-large", whatBetaDoes);
 //
 // $$ \log \pi(y \mid x) = \sum_{t} \log p(y_t \mid x, y_{<t}) $$
 //
+// Here $y_t$ is the answer's token number $t$ and $y_{<t}$ are those before it.
+//
 // **The trap is a shift by one.** The logits at position $t$ are the model's guess for the token at $t + 1$:
 //
 // | position | 0 | 1 | 2 | 3 | 4 |
@@ -612,7 +634,8 @@ question("beta-large", whatBetaDoes);
 // %% [markdown]
 // <details><summary>Hint</summary>
 //
-// `tf.slice(x, begin, size)` cuts; a size of −1 goes to the end. Multiply the log-softmax by `tf.oneHot(labels, V)` and sum over the
+// `tf.slice(x, begin, size)` cuts; its third argument is a size, not an end, and −1 goes to the end. `tf.logSoftmax(x)` works along the last axis. (`tf.gather` is
+// another thing than PyTorch's.) Multiply the log-softmax by `tf.oneHot(labels, V)` and sum over the
 // vocabulary: what is left at each position is the one entry of its label. `labels` must be int32 for `oneHot`.
 //
 // </details>
@@ -672,6 +695,10 @@ table(answerTable, { decimals: { "log-probability": 1, "nats a token": 2 } });
 // %% [markdown]
 // *Think:* which answer does the untrained model find likelier for each token, and does that agree with people?
 
+// %% [markdown]
+// **Written question.** Suppose the prompt's tokens were counted as well. Loss, accuracy and margin of the training would come out the same. Why, and where would it
+// matter?
+
 // %%
 // BEGIN SOLUTION
 const promptInTheSum = `Both answers follow the same prompt, so its log-probability is in
@@ -693,11 +720,12 @@ question("prompt-in-the-sum", promptInTheSum);
 // | given | what it is |
 // |---|---|
 // | `policy`, `reference` | models; `model.forward(ids, attentionMask)` gives logits [B, T, V] |
-// | `batch` | your `padCollate`'s batch as int32 tensors |
+// | `batch` | your `padCollate`'s batch as int32 tensors: `batch.prompt_input_ids`, `batch.prompt_attn_mask`, `batch.chosen_input_ids`, … |
 // | `optimizer` | AdamW with clipping; `optimizer.minimize(computeLoss)` calls the function, changes the policy's weights against the gradient of its first result, and returns all of its results |
 //
 // Each model is run twice, on prompt + chosen and on prompt + rejected. Three tensors are joined along the length for each answer: the ids, the
-// attention mask (what the model may look at) and the mask of what counts (the answer only, so zeros over the prompt).
+// attention mask (what the model may look at) and the mask of what counts (the answer only, so zeros over the prompt). `minimize` moves the policy alone: no
+// gradient reaches the reference. What is already written around the five places may be changed, too.
 
 // %% [markdown]
 // <details><summary>Hint</summary>
@@ -752,7 +780,7 @@ function trainStep(
   };
 
   // Step 5: one step of the optimiser.
-  // BEGIN SOLUTION: steps 1 to 5 in order; step 5, let the optimizer minimize computeLoss
+  // BEGIN SOLUTION: step 5, let the optimizer minimize computeLoss, and return its results
   return optimizer.minimize(computeLoss);
   // END SOLUTION
 }
@@ -821,7 +849,7 @@ const handChart = liveChart(() =>
 for await (const i of steps(settings.steps)) {
   const started = performance.now();
   const tensors = batchTensors(i);
-  optimizer.next(settings.learningRate);
+  optimizer.next(settings.learningRate); // the learning rate of this step
   const results = compiledStep(...tensors);
   const [loss, accuracy, margin] = await Promise.all(
     results.map(async (result) => (await result.data())[0]),
@@ -848,7 +876,8 @@ for await (const i of steps(settings.steps)) {
 handChart.end();
 
 // %% [markdown]
-// The same as a table. The first loss is ln 2, because nothing has changed yet; from the second step on the policy has moved.
+// The same as a table. The first loss is ln 2, because nothing has changed yet, and the first accuracy 0, because every pair is a tie; from the second step on the
+// policy has moved.
 
 // %%
 historyFrame(handLog);
@@ -871,7 +900,8 @@ console.log("original: about an hour on a T4, two minutes on an H100");
 // where an answer's token is predicted. We put the policy back to its beginning and train on all rows with a learning rate that falls to 0.
 //
 // Watch three curves. The **loss** leaves 0.6931 downwards. The **accuracy** on held-out rows rises towards 1. The **margin** grows.
-// If accuracy were 1 from the first step, something would leak the answer. `healthMonitor` looks for such signs while the log grows, and says under the chart
+// The accuracy of the first step is 0, since all rewards are equal. If it were 1 there, before anything was learnt, something would leak the answer; here it soon comes near
+// 1, because these pairs are easy. `healthMonitor` looks for such signs while the log grows, and says under the chart
 // what it sees, at which step and who described it. Press Stop whenever you have seen enough: what was reached stays.
 
 // %%
@@ -1215,6 +1245,10 @@ table(
     decimals: { before: 3, after: 3, change: 3 },
   },
 );
+
+// %% [markdown]
+// **Written question.** Look at the histograms. Does the trained model find the training answers more likely than before? What about the unseen text, and what does
+// the loss have to say on it?
 
 // %%
 // BEGIN SOLUTION

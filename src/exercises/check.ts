@@ -4,7 +4,7 @@ import { exercises, type ExerciseId } from "./checks/index";
 import type { Exercise } from "./exercise";
 import { judge, type Verdict } from "./judge";
 import { record } from "./progressStore";
-import { report } from "./report";
+import { placeInWords, report } from "./report";
 
 /** Ends a cell whose exercise is not right yet, so that "run all" stops there. */
 export class CheckError extends Error {
@@ -41,7 +41,7 @@ export async function check<Id extends ExerciseId | Exercise<never>>(id: Id, ans
   display(report(verdict, hintAt));
   if (verdict.state === "passed") return;
   if (verdict.state === "todo") throw new CheckError(`${verdict.title}. ${verdict.thrown}`, verdict);
-  const summary = verdict.mistakes[0]?.says ?? verdict.thrown ?? verdict.remark ?? verdict.difference?.says ?? "";
+  const summary = verdict.mistakes[0]?.says ?? verdict.thrown ?? verdict.remark ?? (verdict.difference ? placeInWords(verdict) : "");
   throw new CheckError(`${verdict.title}: not right yet. ${summary}`.trim(), verdict);
 }
 

@@ -60,7 +60,7 @@ export function profile<Full extends Settings>(notebook: string, settings: { ful
     original: format(settings.full[key]!),
     "": chosen[key] === settings.full[key] ? "" : "differs",
   }));
-  display(table(rows, { caption: `Notebook ${notebook}, profile ${name}` }));
+  display(table(rows, { caption: `Notebook ${notebook}, profile ${name}${name === "quick" ? ": it shows that everything runs; texts are cut and training is short, so read nothing into its figures" : ""}` }));
   return chosen as { [Name in keyof Full]: number };
 }
 

@@ -59,7 +59,8 @@ function linesOf(verdict: Verdict, hintAt: string): Line[] {
   return lines;
 }
 
-function placeInWords({ difference, parts }: Verdict): string {
+/** Where got and wanted first differ, with both. */
+export function placeInWords({ difference, parts }: Verdict): string {
   const { where, got, wanted, says } = difference!;
   const named = where.replace(/^\[(\d+)\]/, (whole, index: string) => parts[Number(index)] ?? whole).replace(/^\./, "");
   const place = named === "" ? "the result itself" : `at ${named}`;

@@ -45,6 +45,7 @@ const zero = (like: Tensor1D): Tensor1D => tf.zerosLike(like);
 const wrong: Record<string, DpoLoss> = {
   "sign of the loss": but(0, (margins) => tf.mean(tf.logSigmoid(margins))),
   "sides exchanged": (pc, pr, rc, rr, beta) => solution(pr, pc, rr, rc, beta),
+  "sign of one reward": (pc, pr, rc, rr, beta) => solution(pc, rr, rc, pr, beta),
   "beta missing": (pc, pr, rc, rr) => solution(pc, pr, rc, rr, 1),
   "beta twice": (pc, pr, rc, rr, beta = 0.1) => solution(pc, pr, rc, rr, beta * beta),
   "beta fixed": (pc, pr, rc, rr) => solution(pc, pr, rc, rr),
@@ -72,6 +73,7 @@ const wrong: Record<string, DpoLoss> = {
 for (const [name, answer] of Object.entries(wrong)) recognises(dpoLoss, name, answer);
 namesAll(dpoLoss, Object.keys(wrong));
 recognises(dpoLoss, "sides exchanged", (pc, pr, rc, rr, beta) => solution(rc, rr, pc, pr, beta));
+recognises(dpoLoss, "sign of one reward", (pc, pr, rc, rr, beta) => solution(rc, pr, pc, rr, beta));
 recognises(dpoLoss, "reference upside down", (pc, pr, rc, rr, beta) => solution(pc, pr, tf.neg(rc), tf.neg(rr), beta));
 recognises(dpoLoss, "sum in place of mean", but(0, (margins) => tf.neg(tf.sum(tf.logSigmoid(margins)))));
 

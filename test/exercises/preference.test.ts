@@ -68,6 +68,11 @@ passes(tokenizeRow, "the library's own", libraryTokenize);
 passes(tokenizeRow, "splice and Infinity", tokenize({ prompt: (ids, n) => ids.splice(Math.max(0, ids.length - n)), answer: (ids, n) => ids.slice(0, n ?? Infinity) }));
 
 const wrongTokens: Record<string, TokenizeRow> = {
+  "characters cut": (example, tokenizer, maxPromptLength = 512, maxCompletionLength = null) => ({
+    prompt_input_ids: tokenizer.encode(example.prompt.slice(-maxPromptLength)),
+    chosen_input_ids: tokenizer.encode(example.chosen.slice(0, maxCompletionLength ?? undefined)),
+    rejected_input_ids: tokenizer.encode(example.rejected.slice(0, maxCompletionLength ?? undefined)),
+  }),
   "prompt cut on the right": tokenize({ prompt: (ids, n) => ids.slice(0, n) }),
   "answer cut on the left": tokenize({ answer: (ids, n) => (n === null ? ids : ids.slice(-n)) }),
   "special tokens added twice": tokenize({ encode: (t, text) => t.encode(text, { addSpecialTokens: true }) }),

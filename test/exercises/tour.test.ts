@@ -15,6 +15,7 @@ const wrong: Record<string, ImplicitRewards> = {
   sign: (logps, refLogps, beta) => solution(refLogps, logps, beta),
   "no beta": (logps, refLogps) => solution(logps, refLogps, 1),
   ratio: (logps, refLogps, beta) => logps.map((logp, answer) => (logp / refLogps[answer]!) * beta),
+  brackets: (logps, refLogps, beta) => logps.map((logp, answer) => beta * logp - refLogps[answer]!),
   "reference forgotten": (logps, _, beta) => logps.map((logp) => logp * beta),
 };
 for (const [name, answer] of Object.entries(wrong)) recognises(implicitRewards, name, answer);

@@ -65,6 +65,14 @@ const wrong: Record<string, TrainStep> = {
   "beta twice": (policy, reference, optimizer, batch, beta) => step()(policy, reference, optimizer, batch, beta * beta),
   "beta missing": step({ beta: 1 }),
   "attention mask missing": step({ attention: (mask) => tf.onesLike(mask) }),
+  "attention on the answer alone": (policy, reference, optimizer, batch, beta) => {
+    const answerAlone = (model: LanguageModel): LanguageModel => ({ forward: (ids, mask) => model.forward(ids, tf.mul(mask!, tf.concat([tf.zerosLike(batch.prompt_attn_mask), tf.onesLike(tf.slice(mask!, [0, batch.prompt_attn_mask.shape[1]], [-1, -1]))], 1)) as Tensor2D) });
+    return step()(answerAlone(policy), answerAlone(reference), optimizer, batch, beta);
+  },
+  "measured after the step": (...args) => {
+    step()(...args);
+    return step({ minimize: false })(...args);
+  },
   "compared with itself": (policy, _, ...rest) => step()(policy, policy, ...rest),
   "sides exchanged": step({ exchange: true }),
   "prompt not before the answer": step({ join: (prompt, answer) => join(answer, prompt) }),

@@ -97,6 +97,18 @@ test("a failing cell keeps what it had set", async () => {
   assert.equal(await notebook.value("later + 1"), "6");
 });
 
+test("a function whose new version does not compile is not used as it was; other values stay", async () => {
+  await notebook.run("function twice(x: number) { return x + 1 }\nconst thrice = (x: number) => 3 * x\nconst base = 4");
+  await notebook.run("function twice(x: number): string { return 2 * x }\nconst thrice = (x: number) => 3 * y\nconst base = 5");
+  for (const name of ["twice", "thrice"]) {
+    const read = await notebook.run(`${name}(2)`);
+    assert.match(errorText(read.outputs), new RegExp(`ReferenceError: ${name} is out of date: cell \\[\\d+\\] writes it anew and does not compile\\. Mend that cell`));
+  }
+  assert.equal(await notebook.value("base"), "4");
+  await notebook.run("function twice(x: number) { return 2 * x }");
+  assert.equal(await notebook.value("twice(2)"), "4");
+});
+
 test("cells after an error are aborted, unless they were sent with allow-errors", async () => {
   const stopped = await notebook.runAll([`throw new Error("stop here")`, `console.log("not run")`, "1"]);
   assert.deepEqual(stopped.cells.map((cell) => cell.reply?.status), ["error", "aborted", "aborted"]);

@@ -88,6 +88,12 @@ export const dpoLoss = exercise<Input, DpoLoss>({
       wrong: (input) => [-mean(margins(input).map((m) => logSigmoid(-m))), mean(margins(input).map((m) => (m < 0 ? 1 : 0))), -mean(margins(input))],
       others: [(input) => but(input, { loss: -mean(margins(input).map((m) => logSigmoid(-m))) })],
     },
+    {
+      name: "sign of one reward",
+      says: "One of the two rewards has the wrong sign: for chosen and rejected alike it is beta times (policy minus reference), and the margin is the one minus the other.",
+      wrong: (input) => dpo({ ...input, rejected: input.refRejected, refRejected: input.rejected }),
+      others: [(input) => dpo({ ...input, chosen: input.refChosen, refChosen: input.chosen })],
+    },
     { name: "beta missing", says: "beta is missing: the log-ratios go in as they are.", wrong: (input) => dpo(input, 1) },
     { name: "beta twice", says: "beta is multiplied in twice. Apply it once, either to the rewards or to their difference.", wrong: (input) => dpo(input, betaOf(input) ** 2) },
     { name: "beta fixed", says: "beta is always the default 0.1: the parameter is not used.", wrong: (input) => dpo(input, defaultBeta) },

@@ -174,7 +174,7 @@ export const padCollate = exercise<CollateInput, PadCollate>({
     { name: "sides exchanged", says: `${wrongSide} Prompts and answers have each other's side.`, wrong: (input) => collated(input, { sides: { prompt: "right", chosen: "left", rejected: "left" } }) },
     {
       name: "mask on the other side",
-      says: "The ids are padded on the right side, their masks on the other one: a mask goes with its ids, place by place.",
+      says: "The ids are padded where they should be, but their masks on the opposite side: a mask goes with its ids, place by place.",
       wrong: (input) => collated(input, { sides: {}, maskSides: { prompt: "right" } }),
       others: [
         (input) => collated(input, { sides: {}, maskSides: { chosen: "left", rejected: "left" } }),

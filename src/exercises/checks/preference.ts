@@ -171,6 +171,14 @@ export const tokenizeRow = exercise<TokenizeInput, TokenizeRow>({
       wrong: (input) => ({ ...tokenized(input, { encode: (text) => [...ids(text), 3] }), prompt_input_ids: tokenized(input).prompt_input_ids }),
       others: [(input) => ({ ...tokenized(input, { encode: (text) => [...ids(text), 2] }), prompt_input_ids: tokenized(input).prompt_input_ids })],
     },
+    {
+      name: "characters cut",
+      says: "The limits are applied to characters, before the text is encoded. They count tokens: encode first, then cut the list of ids.",
+      wrong: ({ example, maxPromptLength, maxCompletionLength }) => tokenized({
+        example: { prompt: maxPromptLength === null ? example.prompt : example.prompt.slice(-maxPromptLength), chosen: example.chosen.slice(0, maxCompletionLength ?? undefined), rejected: example.rejected.slice(0, maxCompletionLength ?? undefined) },
+        maxPromptLength: null, maxCompletionLength: null, defaults: false,
+      }),
+    },
     { name: "prompt not cut", says: "The prompt is not cut: maxPromptLength is not used.", wrong: (input) => tokenized(input, { prompt: (all) => all }) },
     { name: "answers not cut", says: "The answers are not cut: maxCompletionLength is not used.", wrong: (input) => tokenized(input, { completion: (all) => all }) },
     { name: "null cuts everything", says: "With maxCompletionLength null the answers are empty: slice(0, null) is slice(0, 0). null means that nothing is cut.", wrong: (input) => tokenized(input, { completion: (all, limit) => all.slice(0, limit ?? 0) }) },

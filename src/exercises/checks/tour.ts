@@ -27,6 +27,7 @@ export const implicitRewards = exercise<Input, ImplicitRewards>({
     { name: "sign", says: "The difference is the wrong way round: an answer that has become likelier gets a negative reward.", wrong: (input) => each(input, (logp, refLogp) => input.beta * (refLogp - logp)) },
     { name: "no beta", says: "That is the difference of the log-probabilities; beta is not used.", wrong: (input) => each(input, (logp, refLogp) => logp - refLogp) },
     { name: "ratio", says: "The log-probabilities are divided. A ratio of probabilities is a difference of their logarithms.", wrong: (input) => each(input, (logp, refLogp) => input.beta * (logp / refLogp)) },
+    { name: "brackets", says: "beta multiplies the policy's log-probability alone, and the reference is subtracted as it is: brackets are missing around the difference.", wrong: (input) => each(input, (logp, refLogp) => input.beta * logp - refLogp) },
     { name: "reference forgotten", says: "That is beta times the policy's log-probability: the reference is not used.", wrong: (input) => each(input, (logp) => input.beta * logp) },
   ],
 });

@@ -12,7 +12,9 @@ type Input = { policy: number[][]; reference: number[][]; batch: Columns; beta: 
 interface Flaw {
   /** Which positions count towards an answer's log-probability. */
   counted?: "answer" | "all" | "tokens" | "answer with padding";
-  attention?: "tokens" | "all";
+  attention?: "tokens" | "all" | "counted";
+  /** The results are those after the weights have moved. */
+  measuredAfter?: boolean;
   /** "policy": the policy stands in for the reference, gradient and all; "frozen policy": without its gradient. */
   reference?: "policy" | "frozen policy" | "none";
   order?: "answer first" | "answer only";
@@ -35,7 +37,7 @@ function joined({ batch }: Input, answer: "chosen" | "rejected", row: number, fl
   const ones = tokens.map(() => 1);
   const nothing = promptMask.map(() => 0);
   const counted = { answer: join(nothing, answerMask), all: ones, tokens, "answer with padding": join(nothing, answerMask.map(() => 1)) }[flaw.counted ?? "answer"];
-  return { ids: join(promptIds, answerIds), attention: flaw.attention === "all" ? ones : tokens, counted };
+  return { ids: join(promptIds, answerIds), attention: { all: ones, counted, tokens }[flaw.attention ?? "tokens"], counted };
 }
 
 /**
@@ -88,7 +90,9 @@ function stepped(input: Input, flaw: Flaw = {}): Record<string, number | number[
   const weights = input.policy.map((row, i) =>
     row.map((value, j) => value - (flaw.direction ?? 1) * input.learningRate * ((lossWith(i, j, h) - lossWith(i, j, -h)) / (2 * h))),
   );
-  return { loss, rewardAccuracy, rewardMargin, weights };
+  if (!flaw.measuredAfter) return { loss, rewardAccuracy, rewardMargin, weights };
+  const [lossAfter, accuracyAfter, marginAfter] = results(input, flaw, weights);
+  return { loss: lossAfter, rewardAccuracy: accuracyAfter, rewardMargin: marginAfter, weights };
 }
 
 const table = (seed: number): number[][] => Array.from({ length: 6 }, (_, i) => Array.from({ length: 6 }, (_, j) => Math.round(100 * Math.sin(3.1 * i + 7.7 * j + seed)) / 100));
@@ -201,6 +205,16 @@ export const trainStep = exercise<Input, TrainStep>({
       wrong: (input) => stepped(input, { counted: "tokens" }),
     },
     { name: "attention mask missing", says: "The models look at the padding: the joined attention mask is not passed to forward, or it is 1 everywhere.", wrong: (input) => stepped(input, { attention: "all" }) },
+    {
+      name: "attention on the answer alone",
+      says: "The models see the answer alone: the mask of what counts is passed to forward, where the joined attention mask belongs. An answer is judged after its prompt, so the prompt has to be seen.",
+      wrong: (input) => stepped(input, { attention: "counted" }),
+    },
+    {
+      name: "measured after the step",
+      says: "The weights have moved as they should, but the three results were computed after that. Return what optimizer.minimize returns: they belong to the weights before the step.",
+      wrong: (input) => stepped(input, { measuredAfter: true }),
+    },
     {
       name: "compared with itself",
       says: "Something is compared with itself, so every reward margin is 0, the loss stays at ln 2 and nothing is learnt. Either the policy stands in for the reference, or both sides are computed from the same answer.",
