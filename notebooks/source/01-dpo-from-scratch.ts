@@ -28,7 +28,7 @@
 // An exercise is a function with `todo(…)` in it. Replace that line, run the cell, run the check below it. A check tells
 // you what it tried, what it got and what it wanted. It recognises common slips and never shows the solution.
 //
-// With the profile `default` the whole notebook takes about 15 minutes on two cores and at most 6.2 GiB of memory; your
+// With the profile `default` the whole notebook takes 10 to 15 minutes on two cores and at most 6.9 GiB of memory; your
 // own time comes on top, two to three hours for a first reader. On a machine with 8 GiB start with
 // `ALIGNLAB_PROFILE=small npm start`: batches of half the size, at most 5.3 GiB.
 
@@ -938,7 +938,8 @@ console.log(`the trainer computes in ${trainer.args.precision}`);
 const trainResult = await trainer.train();
 
 // %% [markdown]
-// The last rows of the log, under the names that TRL gives them. `eval_…` are the held-out rows.
+// The last rows of the log, under the names that TRL gives them. `eval_…` are the held-out rows. What a row does not measure stands as NaN: training and evaluation
+// have rows of their own.
 
 // %%
 const trainingFrame = historyFrame(trainer.state.logHistory);

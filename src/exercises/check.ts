@@ -14,6 +14,8 @@ export class CheckError extends Error {
     readonly verdict: Verdict,
   ) {
     super(message);
+    // What was shown says all; where in the library it was thrown tells a student nothing.
+    this.stack = `${this.name}: ${message}`;
   }
 }
 
