@@ -30,7 +30,7 @@
 //
 // With the profile `default` the whole notebook takes 10 to 15 minutes on two cores and at most 6.9 GiB of memory; your
 // own time comes on top, two to three hours for a first reader. On a machine with 8 GiB start with
-// `ALIGNLAB_PROFILE=small npm start`: batches of half the size, at most 5.3 GiB.
+// `ALIGNLAB_PROFILE=small npm start`: batches of half the size, less than 6 GiB.
 
 // %% [markdown]
 // ## Setting up
