@@ -55,12 +55,18 @@ interface GrowthRow extends TableSide, Point {
   predicted_bytes: number | null;
 }
 
+/**
+ * By how much the gradient's norm of a float32 side may differ from the peer's in bfloat16: over long rows of random tokens it hangs on the
+ * precision. At 1 × 2,048 tokens it is 32.3 in float32, and in bfloat16 22.1 on our side and 22.3 on PyTorch's.
+ */
+const ACROSS_PRECISIONS = 0.5;
+
 /** One row for each side of each point. @throws BenchFailure when sides did not compute the same */
 export function growthRows(cells: readonly GrowthCell[]): GrowthRow[] {
   return cells.flatMap(({ point, sides }) => {
     const peer = sides.find(({ measured }) => measured.side !== "alignlab");
     return sides.map((side): GrowthRow => {
-      if (peer) agreementOf("bfloat16", `${peer.measured.setting} at ${pointName(point)}`, { ours: side.check, peer: peer.check });
+      if (peer) agreementOf("bfloat16", `${peer.measured.setting} at ${pointName(point)}`, { ours: side.check, peer: peer.check }, side.measured.setting === "float32" ? ACROSS_PRECISIONS : undefined);
       const figures = tableSide(side.measured);
       const its = peer && peer !== side ? tableSide(peer.measured) : null;
       return {

@@ -65,8 +65,13 @@ function cell(at: Point, gradientNorm = 1): GrowthCell {
 test("rows: ratios against the peer at the same point; sides that compute something else are not compared", () => {
   const [ours, torch] = growthRows([cell(point(1, 64))]);
   assert.deepEqual([ours!.ratio, ours!.memory_ratio, ours!.predicted_bytes, torch!.ratio], [3, 0.5, 2.1e9, null]);
-  assert.equal(growthRows([cell(point(1, 64), 1.3)]).length, 2, "norms in bfloat16 hang on rounding");
-  assert.throws(() => growthRows([cell(point(1, 64), 1.6)]), /do not compute the same/);
+  assert.throws(() => growthRows([cell(point(1, 64), 1.2)]), /do not compute the same/);
+  const acrossPrecisions = (gradientNorm: number): GrowthCell => {
+    const { sides: [ours, peer], ...rest } = cell(point(1, 64), gradientNorm);
+    return { ...rest, sides: [{ ...ours!, measured: { ...ours!.measured, setting: "float32" } }, peer!] };
+  };
+  assert.equal(growthRows([acrossPrecisions(1.45)]).length, 2, "norms in float32 and in bfloat16 differ over long rows");
+  assert.throws(() => growthRows([acrossPrecisions(1.6)]), /do not compute the same/);
 });
 
 test("the report writes chart, CSV and JSON, and names what was left out", () => {
