@@ -107,8 +107,8 @@ const movedTo = (path: string, folder: string, from: string): string => {
 };
 
 /** Rewrites links that lead out of the notebooks' folder, as `rewriteImports` does; those to a neighbour stay. */
-export function rewriteLinks(text: string, folder: string, from: string = folderOf.source): string {
-  return text.replace(/(\]\()(\.\.\/[^)\s]*)/g, (_, before: string, path: string) => `${before}${movedTo(path, folder, from)}`);
+export function rewriteLinks(text: string, folder: string): string {
+  return text.replace(/(\]\()(\.\.\/[^)\s]*)/g, (_, before: string, path: string) => `${before}${movedTo(path, folder, folderOf.source)}`);
 }
 
 /** Rewrites relative imports written for one folder, `notebooks/source` unless named, so that they resolve from another. */

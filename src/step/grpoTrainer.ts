@@ -3,37 +3,21 @@ import { groupAdvantages, moments, type RewardScale } from "../loss/advantages";
 import { GRPO_LOSS_TYPES, grpoLoss, maskedMean, type GrpoLossType } from "../loss/policyGradient";
 import { finalScores } from "../loss/tokenRewards";
 import { trainingArguments } from "./arguments";
+import { checkGroupSettings, GROUP_DEFAULTS, groupPlan, type GroupConfig } from "./rollout/groups";
 import { meanOf, perToken, type Objective } from "./rollout/objective";
 import type { RolloutTrainerOptions } from "./rollout/options";
-import { checkCounts, checkNotNegative, checkOneOf, checkSwitches, refuseArgument, ROLLOUT_DEFAULTS, type RolloutConfig } from "./rollout/settings";
+import { checkOneOf } from "./rollout/settings";
 import { RolloutTrainer } from "./rollout/rolloutTrainer";
 
 /** TRL's GRPOConfig in camelCase. */
-export interface GRPOConfig extends RolloutConfig {
-  /** Answers to each prompt, at least 2. */
-  numGenerations: number;
-  /** Most tokens of an answer. */
-  maxCompletionLength: number;
-  /** β of the KL to the reference in the loss; 0 for none. `klEstimator` says how it is estimated. */
-  beta: number;
-  /** The ratio π_θ/π_old may go down to 1 − epsilon, and up to 1 + epsilonHigh; null for the same. */
-  epsilon: number;
-  epsilonHigh: number | null;
+export interface GRPOConfig extends GroupConfig {
   lossType: GrpoLossType;
   /** What a group's advantages are divided by. */
   scaleRewards: RewardScale;
-  /** μ: how often each batch of answers is trained on. */
-  numIterations: number;
-  /** Parts that a batch of prompts is trained on in, one optimiser step each. */
-  stepsPerGeneration: number;
-  /** Leaves answers that were cut off out of the loss (Yu et al. 2025, DAPO). */
-  maskTruncatedCompletions: boolean;
 }
 
-export const GRPO_DEFAULTS: GRPOConfig = {
-  ...ROLLOUT_DEFAULTS, klEstimator: "k3", numGenerations: 8, maxCompletionLength: 256, beta: 0, epsilon: 0.2, epsilonHigh: null, lossType: "dapo",
-  scaleRewards: "group", numIterations: 1, stepsPerGeneration: 1, maskTruncatedCompletions: false,
-};
+/** The KL is in the loss. */
+export const GRPO_DEFAULTS: GRPOConfig = { ...GROUP_DEFAULTS, klEstimator: "k3", numGenerations: 8, beta: 0, lossType: "dapo", scaleRewards: "group" };
 
 export type GRPOTrainerOptions = RolloutTrainerOptions<GRPOConfig>;
 
@@ -72,14 +56,9 @@ export function grpoObjective(args: GRPOConfig, hasReference: boolean): Objectiv
 }
 
 function checkSettings(args: GRPOConfig): void {
-  const { numGenerations, maxCompletionLength, beta, epsilon, epsilonHigh, lossType, scaleRewards, numIterations, stepsPerGeneration, maskTruncatedCompletions } = args;
-  checkCounts({ numGenerations }, 2);
-  checkCounts({ maxCompletionLength, numIterations, stepsPerGeneration });
-  checkNotNegative({ beta });
-  for (const [name, value] of Object.entries({ epsilon, epsilonHigh })) if (value !== null && !(value > 0)) refuseArgument(name, value, "a number above 0");
-  checkOneOf("lossType", lossType, GRPO_LOSS_TYPES);
-  checkOneOf("scaleRewards", scaleRewards, ["group", "batch", "none"]);
-  checkSwitches({ maskTruncatedCompletions });
+  checkGroupSettings(args);
+  checkOneOf("lossType", args.lossType, GRPO_LOSS_TYPES);
+  checkOneOf("scaleRewards", args.scaleRewards, ["group", "batch", "none"]);
 }
 
 /**
@@ -91,10 +70,6 @@ export class GRPOTrainer extends RolloutTrainer<GRPOConfig> {
   constructor(options: GRPOTrainerOptions) {
     const args = trainingArguments(options.args ?? {}, GRPO_DEFAULTS);
     checkSettings(args);
-    const { numGenerations, maxCompletionLength, numIterations, stepsPerGeneration, beta } = args;
-    super(options, args, {
-      trainer: "GRPOTrainer", objective: (hasReference) => grpoObjective(args, hasReference), numGenerations, longest: { name: "maxCompletionLength", value: maxCompletionLength },
-      epochs: numIterations, miniBatches: stepsPerGeneration, needsReference: beta > 0, measuresReference: false, greedy: false, value: null,
-    });
+    super(options, args, groupPlan("GRPOTrainer", (hasReference) => grpoObjective(args, hasReference), args));
   }
 }

@@ -1,6 +1,6 @@
 import type { Scalar, Tensor1D } from "@tensorflow/tfjs";
 import { tf } from "../engine/backend";
-import { leaveOneOut, moments, MovingBaseline } from "../loss/advantages";
+import { leaveOneOut, moments, MovingBaseline, whiten } from "../loss/advantages";
 import { klTerms } from "../loss/kl";
 import { maskedMean, reinforceLoss } from "../loss/policyGradient";
 import { finalScores } from "../loss/tokenRewards";
@@ -82,12 +82,11 @@ export function reinforceObjective(args: ReinforceConfig, hasReference: boolean)
       const rewards = penalised.map((reward, i) => reward - entropyCoef * sumOf(logps[i]!));
       const { values, control: next } = baselines(rewards, measured, args, control);
       const own = rewards.map((reward, i) => reward - values[i]!);
-      const { mean, variance } = moments(own);
-      const advantages = whitenAdvantages ? own.map((advantage) => (advantage - mean) / Math.sqrt(variance + 1e-8)) : own;
+      const [advantages] = whitenAdvantages ? whiten([own]) : [own];
       return {
         advantages, control: next, columns: { advantages: perToken(advantages, rollouts), ...(inLoss ? { refLogps: refLogps! } : {}) },
         counts: rollouts.map(() => true),
-        statistics: { reward: meanOf(scores), reward_std: Math.sqrt(moments(scores).variance), baseline: meanOf(values), "advantages/variance": variance, ...(kl ? { kl: meanOf(kl) } : {}) },
+        statistics: { reward: meanOf(scores), reward_std: Math.sqrt(moments(scores).variance), baseline: meanOf(values), "advantages/variance": moments(own).variance, ...(kl ? { kl: meanOf(kl) } : {}) },
       };
     },
     loss({ logps, entropies, mask, columns: { advantages, refLogps } }) {
