@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 # This file's own folder must not stand in for the library.
-sys.path.pop(0)
+sys.path[0] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures")
 
 import torch
 import transformers
@@ -19,6 +19,8 @@ import trl
 from datasets import Dataset, disable_progress_bars
 from tokenizers import ByteLevelBPETokenizer, BertWordPieceTokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertTokenizer, DistilBertConfig, RobertaConfig, RobertaTokenizer, pipeline
+
+from congruential import Congruential, seed_of
 
 [out] = sys.argv[1:]
 disable_progress_bars()
@@ -33,24 +35,6 @@ TEXTS = [
     "The sea is calm.", "What a SPLENDID day, wasn't it?", "dreadful", "Ein längerer Satz: naïve café, 42 Æsir 🍂 and 海 too.", "tabs\tand\nlines  and   spaces ", "[SEP] is written out, <s> and </s> too", "unknown\u0000 \ufffd glyphs \u200b here",
 ]
 PAIR = {"text": "Is the sea calm?", "text_pair": "It was splendid, that night."}
-
-
-class Congruential:
-    """x ← 1664525·x + 1013904223 mod 2³², as a number in [−1, 1)."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def next(self):
-        self.state = (self.state * 1664525 + 1013904223) % 2**32
-        return self.state / 2**31 - 1
-
-
-def seed_of(name):
-    seed = 0
-    for character in name:
-        seed = (seed * 31 + ord(character)) % 2**32
-    return seed
 
 
 def with_weights(model):

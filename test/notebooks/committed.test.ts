@@ -9,6 +9,7 @@ import { notebookNames, notebookPath, root, sourcePath } from "../../scripts/not
 import { solutionProblems } from "../../scripts/notebooks/inspect";
 import type { RunMetadata } from "../../scripts/notebooks/ipynb";
 import { parsePercent } from "../../scripts/notebooks/percent";
+import { questions, type QuestionId } from "../../src/exercises/questions";
 
 const names = notebookNames();
 
@@ -33,6 +34,15 @@ for (const name of names) {
     const measured = (readNotebook(notebookPath(name, "solution"))?.metadata.alignlab as RunMetadata).peak_memory_gib;
     const stated = Number(/at most (\d+\.\d) GiB of\s+memory/.exec(parsePercent(source)[0].text)?.[1]);
     assert.ok(measured !== undefined && Math.abs(stated - measured) < 0.25, `stated ${stated} GiB, measured ${measured} GiB`);
+  });
+
+  test(`${name}: above each written answer stands the question that it asks`, () => {
+    const words = (text: string): string => text.replace(/[`\s]+/g, " ");
+    const cells = parsePercent(source);
+    cells.forEach(({ text }, at) => {
+      const id = /^question\("([\w-]+)",/m.exec(text)?.[1];
+      if (id) assert.ok(words(cells[at - 1].text).includes(words(questions[id as QuestionId].ask)), id);
+    });
   });
 
   test(`${name}: no line of a solution is in the student edition`, () => {

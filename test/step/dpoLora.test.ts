@@ -10,6 +10,7 @@ import { allClose } from "../engine/close";
 import { weightsOf } from "../model/reference";
 import { pairs, sftAdapter, sftModel } from "./sftCase";
 import { tinyTokenizer } from "./tiny";
+import { column, withDisposed } from "./withDisposed";
 
 interface Fixture {
   training: { reference: "policy" | "base"; log: Record<string, number[]> }[];
@@ -27,25 +28,19 @@ after(() => {
 });
 
 /** A trainer on a fresh copy of the model, everything disposed afterwards; counts must be as before. */
-async function withTrainer<T>(args: DPOTrainerOptions["args"], work: (trainer: DPOTrainer, model: LlamaForCausalLM) => Promise<T>, options: Partial<DPOTrainerOptions> = {}): Promise<T> {
-  const start = engineMemory();
-  const model = await original.clone();
-  if (!options.peftConfig) sftAdapter(model);
-  const trainer = new DPOTrainer({ model, tokenizer, trainDataset: pairs, ...options, args: { learningRate: 5e-3, loggingSteps: 1, maxSteps: 3, shuffle: false, groupByLength: false, ...args } });
-  try {
-    return await work(trainer, model);
-  } finally {
-    trainer.dispose();
-    trainer.lora!.unload();
-    model.dispose();
-    assert.deepEqual(engineMemory(), start, "tensors and handles");
-  }
+function withTrainer<T>(args: DPOTrainerOptions["args"], work: (trainer: DPOTrainer, model: LlamaForCausalLM) => Promise<T>, options: Partial<DPOTrainerOptions> = {}): Promise<T> {
+  return withDisposed(async () => {
+    const model = await original.clone();
+    if (!options.peftConfig) sftAdapter(model);
+    const trainer = new DPOTrainer({ model, tokenizer, trainDataset: pairs, ...options, args: { learningRate: 5e-3, loggingSteps: 1, maxSteps: 3, shuffle: false, groupByLength: false, ...args } });
+    return { trainer, model };
+  }, work, (trainer) => trainer.lora!.unload());
 }
 
 const losses = (args: DPOTrainerOptions["args"], options: Partial<DPOTrainerOptions> = {}): Promise<number[]> =>
   withTrainer(args, async (trainer) => {
     await trainer.train();
-    return trainer.state.logHistory.filter((row) => "loss" in row).map((row) => row.loss!);
+    return column(trainer, "loss");
   }, options);
 
 for (const { reference, log } of fixture.training) {

@@ -18,6 +18,7 @@ import { allClose } from "../engine/close";
 import { tinyModel } from "../generate/tinyModel";
 import { referenceLogp, weightsOf } from "../model/reference";
 import { tinyRows, tinyTokenizer } from "./tiny";
+import { column, withDisposed } from "./withDisposed";
 
 const tokenizer = tinyTokenizer();
 const rows = tinyRows(16);
@@ -41,21 +42,16 @@ after(() => {
 type Work<T> = (trainer: DPOTrainer, model: LlamaForCausalLM) => Promise<T>;
 
 /** A trainer on a fresh copy of the model, everything disposed afterwards; counts must be as before. */
-async function withTrainer<T>(args: DPOTrainerOptions["args"], work: Work<T>, options: Partial<DPOTrainerOptions> = {}, fingerprint: string | null = null): Promise<T> {
-  const start = engineMemory();
-  const model = await original.clone();
-  model.fingerprint = fingerprint;
-  const trainer = new DPOTrainer({ model, tokenizer, trainDataset: rows, ...options, args: { learningRate: 1e-3, loggingSteps: 1, maxSteps: 2, ...args } });
-  try {
-    return await work(trainer, model);
-  } finally {
-    trainer.dispose();
-    model.dispose();
-    assert.deepEqual(engineMemory(), start, "tensors and handles");
-  }
+function withTrainer<T>(args: DPOTrainerOptions["args"], work: Work<T>, options: Partial<DPOTrainerOptions> = {}, fingerprint: string | null = null): Promise<T> {
+  return withDisposed(async () => {
+    const model = await original.clone();
+    model.fingerprint = fingerprint;
+    const trainer = new DPOTrainer({ model, tokenizer, trainDataset: rows, ...options, args: { learningRate: 1e-3, loggingSteps: 1, maxSteps: 2, ...args } });
+    return { trainer, model };
+  }, work);
 }
 
-const losses = (trainer: DPOTrainer): number[] => trainer.state.logHistory.filter((row) => "loss" in row).map((row) => row.loss!);
+const losses = (trainer: DPOTrainer): number[] => column(trainer, "loss");
 
 test("the loss begins at ln 2 and falls; rows of the log carry TRL's names", () => withTrainer({ maxSteps: 6, learningRate: 5e-3 }, async (trainer) => {
   const output = await trainer.train();

@@ -15,6 +15,7 @@ import { fixtureEncoder, fixtureTokenizer } from "../model/encoderFixture";
 import { weightsOf } from "../model/reference";
 import { fixture as rewardFixture, fixtureModel } from "./rewardFixture";
 import { tinyTokenizer } from "./tiny";
+import { withDisposed } from "./withDisposed";
 
 interface Training {
   rows: number;
@@ -35,19 +36,14 @@ type Work = (trainer: RatingTrainer, model: LlamaForSequenceClassification) => P
 
 /** A trainer on the fixture's model, everything disposed afterwards; counts must be as before. */
 async function withTrainer(args: RatingTrainerOptions["args"], work: Work, options: Partial<RatingTrainerOptions> = {}): Promise<void> {
-  const start = engineMemory();
-  const model = await fixtureModel(0, fixture.ratings);
-  const trainer = new RatingTrainer({
-    model, tokenizer, trainDataset, evalDataset, ...options,
-    args: { learningRate: rewardFixture.learningRate, loggingSteps: 1, maxSteps: 3, perDeviceTrainBatchSize: rewardFixture.batch, perDeviceEvalBatchSize: 4, shuffle: false, groupByLength: false, ...args },
-  });
-  try {
-    await work(trainer, model);
-  } finally {
-    trainer.dispose();
-    model.dispose();
-    assert.deepEqual(engineMemory(), start, "tensors and handles");
-  }
+  await withDisposed(async () => {
+    const model = await fixtureModel(0, fixture.ratings);
+    const trainer = new RatingTrainer({
+      model, tokenizer, trainDataset, evalDataset, ...options,
+      args: { learningRate: rewardFixture.learningRate, loggingSteps: 1, maxSteps: 3, perDeviceTrainBatchSize: rewardFixture.batch, perDeviceEvalBatchSize: 4, shuffle: false, groupByLength: false, ...args },
+    });
+    return { trainer, model };
+  }, work);
 }
 
 const trainings: Record<string, RatingTrainerOptions["args"]> = { "whole": {}, "head only": { headOnly: true }, "cut": { maxLength: 9 } };

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
 import { tf } from "../../src/engine/backend";
-import { engineMemory } from "../../src/engine/info";
 import { BFLOAT16_VARIABLE } from "../../src/engine/precision";
 import type { EncoderForSequenceClassification } from "../../src/model/encoderClassification";
 import { loadSequenceClassifier } from "../../src/model/loadClassifier";
@@ -12,6 +11,7 @@ import { allClose } from "../engine/close";
 import { inTemporaryFolder } from "../hub/python";
 import { fixture, fixtureEncoder, fixtureTokenizer } from "../model/encoderFixture";
 import { weightsOf } from "../model/reference";
+import { column, withDisposed } from "./withDisposed";
 
 // bfloat16 is tested on processors without its instructions too.
 process.env[BFLOAT16_VARIABLE] = "1";
@@ -19,24 +19,17 @@ process.env[BFLOAT16_VARIABLE] = "1";
 type Family = "bert" | "roberta";
 
 /** A trainer of one label on the fixture's model, everything disposed afterwards; counts must be as before. */
-async function withTrainer<T>(family: Family, args: RewardTrainerOptions["args"], work: (trainer: RewardTrainer, model: EncoderForSequenceClassification) => Promise<T>, options: Partial<RewardTrainerOptions> = {}): Promise<T> {
-  const start = engineMemory();
-  const model = await fixtureEncoder(family, 1);
-  const { learningRate, weightDecay, batch: perDeviceTrainBatchSize, steps: maxSteps } = fixture;
-  const trainer = new RewardTrainer({
-    model, tokenizer: fixtureTokenizer(family), trainDataset: fixture[family].rows!, ...options,
-    args: { learningRate, weightDecay, maxSteps, perDeviceTrainBatchSize, loggingSteps: 1, shuffle: false, groupByLength: false, ...args },
-  });
-  try {
-    return await work(trainer, model);
-  } finally {
-    trainer.dispose();
-    model.dispose();
-    assert.deepEqual(engineMemory(), start, "tensors and handles");
-  }
+function withTrainer<T>(family: Family, args: RewardTrainerOptions["args"], work: (trainer: RewardTrainer, model: EncoderForSequenceClassification) => Promise<T>, options: Partial<RewardTrainerOptions> = {}): Promise<T> {
+  return withDisposed(async () => {
+    const model = await fixtureEncoder(family, 1);
+    const { learningRate, weightDecay, batch: perDeviceTrainBatchSize, steps: maxSteps } = fixture;
+    const trainer = new RewardTrainer({
+      model, tokenizer: fixtureTokenizer(family), trainDataset: fixture[family].rows!, ...options,
+      args: { learningRate, weightDecay, maxSteps, perDeviceTrainBatchSize, loggingSteps: 1, shuffle: false, groupByLength: false, ...args },
+    });
+    return { trainer, model };
+  }, work);
 }
-
-const column = (trainer: RewardTrainer, name: string): number[] => trainer.state.logHistory.filter((row) => "loss" in row).map((row) => row[name]!);
 
 for (const family of ["bert", "roberta"] as const) {
   for (const [name, { headOnly, log }] of Object.entries(fixture[family].trainings!)) {

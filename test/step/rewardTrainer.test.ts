@@ -19,6 +19,7 @@ import { inTemporaryFolder } from "../hub/python";
 import { referenceLogits, weightsOf, type Weights } from "../model/reference";
 import { fixture, fixtureModel } from "./rewardFixture";
 import { tinyTokenizer } from "./tiny";
+import { column, withDisposed } from "./withDisposed";
 
 // bfloat16 is tested on processors without its instructions too.
 process.env[BFLOAT16_VARIABLE] = "1";
@@ -31,23 +32,16 @@ type Row = (typeof fixture.rows)[number];
 const plain = (rows: readonly Row[]): Omit<Row, "margin">[] => rows.map(({ chosen_ids, rejected_ids }) => ({ chosen_ids, rejected_ids }));
 
 /** A trainer on the fixture's model, everything disposed afterwards; counts must be as before. */
-async function withTrainer<T>(args: RewardTrainerOptions["args"], work: Work<T>, options: Partial<RewardTrainerOptions> = {}): Promise<T> {
-  const start = engineMemory();
-  const model = await fixtureModel((options.tokenizer ?? tokenizer).padTokenId);
-  const trainer = new RewardTrainer({
-    model, tokenizer, trainDataset: plain(fixture.rows), ...options,
-    args: { learningRate: fixture.learningRate, loggingSteps: 1, maxSteps: 3, perDeviceTrainBatchSize: fixture.batch, shuffle: false, groupByLength: false, ...args },
-  });
-  try {
-    return await work(trainer, model);
-  } finally {
-    trainer.dispose();
-    model.dispose();
-    assert.deepEqual(engineMemory(), start, "tensors and handles");
-  }
+function withTrainer<T>(args: RewardTrainerOptions["args"], work: Work<T>, options: Partial<RewardTrainerOptions> = {}): Promise<T> {
+  return withDisposed(async () => {
+    const model = await fixtureModel((options.tokenizer ?? tokenizer).padTokenId);
+    const trainer = new RewardTrainer({
+      model, tokenizer, trainDataset: plain(fixture.rows), ...options,
+      args: { learningRate: fixture.learningRate, loggingSteps: 1, maxSteps: 3, perDeviceTrainBatchSize: fixture.batch, shuffle: false, groupByLength: false, ...args },
+    });
+    return { trainer, model };
+  }, work);
 }
-
-const column = (trainer: RewardTrainer, name: string): number[] => trainer.state.logHistory.filter((row) => "loss" in row).map((row) => row[name]!);
 
 const trainings: Record<string, { args?: RewardTrainerOptions["args"]; options?: Partial<RewardTrainerOptions> }> = {
   "plain": { args: { perDeviceEvalBatchSize: 4 }, options: { evalDataset: plain(fixture.heldOut) } },

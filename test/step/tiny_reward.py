@@ -3,9 +3,14 @@
 The model's weights come from a congruential generator that the tests repeat, so that they need not be kept.
 """
 import json
+import os
+import sys
 
 import torch
 from transformers import LlamaConfig, LlamaForSequenceClassification
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures"))
+from congruential import Congruential, seed_of
 
 CONFIG = {
     "vocab_size": 32, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
@@ -15,24 +20,6 @@ CONFIG = {
 SCALE = 0.3
 BATCH = 4
 LEARNING_RATE = 2e-3
-
-
-class Congruential:
-    """x ← 1664525·x + 1013904223 mod 2³², as a number in [−1, 1)."""
-
-    def __init__(self, seed):
-        self.state = seed
-
-    def next(self):
-        self.state = (self.state * 1664525 + 1013904223) % 2**32
-        return self.state / 2**31 - 1
-
-
-def seed_of(name):
-    seed = 0
-    for character in name:
-        seed = (seed * 31 + ord(character)) % 2**32
-    return seed
 
 
 def tiny_model(pad_token_id, num_labels=1):
