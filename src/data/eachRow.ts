@@ -4,15 +4,22 @@ import { kindOf } from "./messages";
  * Does the same with every row.
  * @throws TypeError with the row's number, counted from 0, in front of what was wrong with it
  */
-export function eachRow<Row>(rows: readonly unknown[], columns: string, work: (row: Record<string, unknown>) => Row): Row[] {
-  if (!Array.isArray(rows)) throw new TypeError(`Rows are an array of { ${columns} }.`);
-  return rows.map((row: unknown, index) => {
+export function withRowNumbers<Row, Result>(rows: readonly Row[], work: (row: Row) => Result): Result[] {
+  return rows.map((row, index) => {
     try {
-      if (typeof row !== "object" || row === null || Array.isArray(row)) throw new TypeError(`it is ${JSON.stringify(row)}; an object with ${columns} is needed.`);
-      return work(row as Record<string, unknown>);
+      return work(row);
     } catch (error) {
       throw new TypeError(`Row ${index}: ${(error as Error).message}`, { cause: error });
     }
+  });
+}
+
+/** `withRowNumbers` for rows that are still to be checked: each has to be an object. @param columns what it has to hold */
+export function eachRow<Row>(rows: readonly unknown[], columns: string, work: (row: Record<string, unknown>) => Row): Row[] {
+  if (!Array.isArray(rows)) throw new TypeError(`Rows are an array of { ${columns} }.`);
+  return withRowNumbers(rows, (row) => {
+    if (typeof row !== "object" || row === null || Array.isArray(row)) throw new TypeError(`it is ${JSON.stringify(row)}; an object with ${columns} is needed.`);
+    return work(row as Record<string, unknown>);
   });
 }
 

@@ -11,6 +11,7 @@ import { packScores } from "../tokens/scoredPairs";
 import { trainingArguments, type TrainingArguments } from "./arguments";
 import { chunks } from "./batches";
 import type { MemoryNeeds } from "./memoryAdvice";
+import type { StepShapes } from "./memoryCounts";
 import type { MemoryPlan } from "./memoryPlan";
 import { MethodTrainer, type MethodTrainerOptions } from "./methodTrainer";
 import { packedScoring, paddedScoring, type PairScoring } from "./pairScoring";
@@ -105,7 +106,7 @@ export abstract class PairTrainer<Config extends PairConfig> extends MethodTrain
     }, this.args, options.callbacks ?? []);
     if (isEncoder(model)) return;
     const { padTokenId } = tokenizer;
-    this.packing = { padTokenId, ...roundingOfRun(this.loop, model, this.args.optim, (rows, rounding) => ({ ...packScores(rows.map((row) => this.trainRows[row]!), { padTokenId, ...rounding }), predictions: 0 })) };
+    this.packing = { padTokenId, ...roundingOfRun(this.loop, model, this.args.optim, (rows, rounding) => this.shapes(rows, { padTokenId, ...rounding })) };
   }
 
   private tokenize(rows: readonly RewardRow[], set: string): ScoredRow[] {
@@ -131,10 +132,15 @@ export abstract class PairTrainer<Config extends PairConfig> extends MethodTrain
     return this.loop.memoryPlan;
   }
 
+  /** How large a causal model's batch is, packed. */
+  private shapes(rows: readonly number[], packing: PackingOptions): StepShapes {
+    return { ...packScores(rows.map((row) => this.trainRows[row]!), packing), predictions: 0 };
+  }
+
   private memoryNeeds(model: LlamaForSequenceClassification): MemoryNeeds {
     return {
       model,
-      shapes: (rows) => ({ ...packScores(rows.map((row) => this.trainRows[row]!), this.packing), predictions: 0 }),
+      shapes: (rows) => this.shapes(rows, this.packing),
       longestCompletion: () => 0,
       copiesReference: () => false,
     };

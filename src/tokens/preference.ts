@@ -1,3 +1,4 @@
+import { withRowNumbers } from "../data/eachRow";
 import type { PreferenceRow } from "../data/preference";
 import type { Message, Tokenizer } from "./tokenizer";
 
@@ -67,16 +68,12 @@ export function tokenizeRows(rows: readonly PreferenceRow[], tokenizer: Pick<Tok
   const { maxPromptLength = 512, maxCompletionLength = null, rendered = false } = options;
   requireLength(maxPromptLength, "maxPromptLength");
   requireLength(maxCompletionLength, "maxCompletionLength");
-  return rows.map((row, index) => {
-    try {
-      requireStrings(row);
-      for (const field of ["chosen", "rejected"] as const) if (row[field].trim() === "") throw new TypeError(`${field} is empty, so it has no log-probability to learn from. Leave the row out.`);
-      const tokenized = tokenizeRow(rendered ? row : applyChatTemplate(row, tokenizer), tokenizer, maxPromptLength, maxCompletionLength);
-      for (const [column, ids] of Object.entries(tokenized)) if ((ids as number[]).length === 0) throw new TypeError(`${column} has no tokens. Leave the row out.`);
-      return tokenized;
-    } catch (error) {
-      throw new TypeError(`Row ${index}: ${(error as Error).message}`, { cause: error });
-    }
+  return withRowNumbers(rows, (row) => {
+    requireStrings(row);
+    for (const field of ["chosen", "rejected"] as const) if (row[field].trim() === "") throw new TypeError(`${field} is empty, so it has no log-probability to learn from. Leave the row out.`);
+    const tokenized = tokenizeRow(rendered ? row : applyChatTemplate(row, tokenizer), tokenizer, maxPromptLength, maxCompletionLength);
+    for (const [column, ids] of Object.entries(tokenized)) if ((ids as number[]).length === 0) throw new TypeError(`${column} has no tokens. Leave the row out.`);
+    return tokenized;
   });
 }
 

@@ -1,3 +1,4 @@
+import { withRowNumbers } from "../data/eachRow";
 import type { Message, Tokenizer } from "./tokenizer";
 
 /** A prompt to be answered: a text that is continued as it stands, or a chat that ends with the user's turn. Other columns are not looked at. */
@@ -25,16 +26,12 @@ export function saidBy(prompt: string | readonly Message[]): string {
 export function tokenizePrompts(rows: readonly PromptRow[], tokenizer: Pick<Tokenizer, "applyChatTemplate" | "encode">, maxPromptLength: number | null): TokenizedPrompt[] {
   if (!Array.isArray(rows)) throw new TypeError("Prompts are an array of { prompt }, where prompt is a text or a list of messages.");
   if (maxPromptLength !== null && !(Number.isInteger(maxPromptLength) && maxPromptLength > 0)) throw new RangeError(`maxPromptLength is ${maxPromptLength}; a positive whole number, or null for no limit, is needed.`);
-  return rows.map((row, index) => {
-    try {
-      const { prompt } = checked(row);
-      const text = typeof prompt === "string" ? prompt : tokenizer.applyChatTemplate([...prompt], { addGenerationPrompt: true });
-      const ids = tokenizer.encode(text).slice(-(maxPromptLength ?? Infinity));
-      if (ids.length === 0) throw new TypeError("prompt has no tokens. Leave the row out.");
-      return { prompt, prompt_input_ids: ids };
-    } catch (error) {
-      throw new TypeError(`Row ${index}: ${(error as Error).message}`, { cause: error });
-    }
+  return withRowNumbers(rows, (row) => {
+    const { prompt } = checked(row);
+    const text = typeof prompt === "string" ? prompt : tokenizer.applyChatTemplate([...prompt], { addGenerationPrompt: true });
+    const ids = tokenizer.encode(text).slice(-(maxPromptLength ?? Infinity));
+    if (ids.length === 0) throw new TypeError("prompt has no tokens. Leave the row out.");
+    return { prompt, prompt_input_ids: ids };
   });
 }
 

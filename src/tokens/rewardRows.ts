@@ -1,3 +1,4 @@
+import { withRowNumbers } from "../data/eachRow";
 import type { Message, Tokenizer } from "./tokenizer";
 
 /** A pair of plain texts. With a prompt the texts to compare are the prompt with each answer behind it. */
@@ -51,13 +52,7 @@ const UNSUPPORTED_COLUMNS = ["tools", "chat_template_kwargs"];
  */
 export function tokenizeRewardRows(rows: readonly RewardRow[], tokenizer: RewardTokenizer): ScoredRow[] {
   if (!Array.isArray(rows)) throw new TypeError("Reward rows are an array of { prompt, chosen, rejected }, { chosen, rejected } or { chosen_ids, rejected_ids }.");
-  const tokenized = rows.map((row: unknown, index) => {
-    try {
-      return tokenizeRewardRow(row, tokenizer);
-    } catch (error) {
-      throw new TypeError(`Row ${index}: ${(error as Error).message}`, { cause: error });
-    }
-  });
+  const tokenized = withRowNumbers(rows, (row) => tokenizeRewardRow(row, tokenizer));
   const withMargin = tokenized.filter(({ margin }) => margin !== null).length;
   if (withMargin > 0 && withMargin < tokenized.length) {
     throw new TypeError(`Row ${tokenized.findIndex(({ margin }) => margin === null)} has no margin, ${withMargin} of ${tokenized.length} rows have one. Give every row a margin, or none.`);
